@@ -1,0 +1,1 @@
+"""The mathematics of the course, once: attention, positions, tokens and the Transformer."""
