@@ -1,0 +1,391 @@
+"""Attention: the weighted average of values, its masks, and the same with one head and with many.
+
+Shapes are written as in the book: B sequences of T tokens, each a vector of d_model numbers; h heads of
+width d_k = d_model / h. Masks are boolean and True where attention is allowed.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+def scaled_dot_product_attention(
+    query: Float[Tensor, "*#batch queries d_k"],
+    key: Float[Tensor, "*#batch keys d_k"],
+    value: Float[Tensor, "*#batch keys d_v"],
+    mask: Bool[Tensor, "*#batch #queries #keys"] | None = None,
+    bias: Float[Tensor, "*#batch #queries #keys"] | None = None,
+) -> tuple[Float[Tensor, "*batch queries d_v"], Float[Tensor, "*batch queries keys"]]:
+    r"""Average the values, each weighted by how well its key matches the query.
+
+    Any leading dimensions are allowed; they broadcast. The bias is added to the scaled scores (ALiBi).
+    A query that may attend to no key gets weights 0 and output 0, never NaN.
+
+    Returns the output `(..., queries, d_v)` and the weights `(..., queries, keys)`, whose rows sum to 1.
+
+    Raises ValueError where shapes or types do not fit.
+
+    Source: Vaswani et al. (2017), equation 1: softmax(QK^T / √d_k) V.
+
+    >>> x = torch.eye(3)
+    >>> output, weights = scaled_dot_product_attention(x, x, x, mask=causal_mask(3))
+    >>> weights[0].tolist()
+    [1.0, 0.0, 0.0]
+    """
+    _check_attention(query, key, value, mask, bias)
+    scores = query @ key.transpose(-2, -1)  # (..., queries, keys)
+    scores /= math.sqrt(query.shape[-1])  # in place, since the scores are the largest tensor here
+    if bias is not None:
+        scores += bias
+    if mask is not None:
+        nothing = ~mask.any(dim=-1, keepdim=True)  # queries that may attend to no key
+        blocked = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device)
+        scores += blocked.masked_fill(~(mask | nothing), -math.inf)
+    weights = torch.softmax(scores, dim=-1)
+    if mask is not None and nothing.any():
+        weights = weights * ~nothing  # without this line their softmax would be uniform
+    return weights @ value, weights
+
+
+def causal_mask(length: int) -> Bool[Tensor, "length length"]:
+    """Allow each position to attend to itself and to what came before.
+
+    Returns `(length, length)`: row t is True in columns 0 to t.
+
+    Raises ValueError where the length is not a positive whole number.
+
+    Source: Vaswani et al. (2017), section 3.2.3.
+
+    >>> causal_mask(3).int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    _check_size("length", length)
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+def padding_mask(
+    token_ids: Int[Tensor, "batch keys"], pad_id: int
+) -> Bool[Tensor, "batch 1 1 keys"]:
+    """Allow attention to every token but padding.
+
+    Returns `(B, 1, 1, T)`, which broadcasts over heads and queries.
+
+    Raises ValueError where the ids are no whole numbers of shape `(B, T)`.
+
+    >>> padding_mask(torch.tensor([[5, 6, 0]]), pad_id=0).squeeze().tolist()
+    [True, True, False]
+    """
+    if not isinstance(token_ids, Tensor) or token_ids.is_floating_point() or token_ids.ndim != 2:
+        raise ValueError(
+            f"token_ids={_describe(token_ids)} cannot be read; give whole numbers of shape (B, T), "
+            "for one sentence ids[None]"
+        )
+    if isinstance(pad_id, bool) or not isinstance(pad_id, int):
+        raise ValueError(f"pad_id={pad_id!r} is no token id; use a whole number such as 0")
+    return (token_ids != pad_id)[:, None, None, :]
+
+
+class SimpleAttention(nn.Module):
+    """Self-attention with one head, as the lecture note of this course writes it.
+
+    `w_q`, `w_k` and `w_v` map `(..., T, d_model)` to queries, keys and values of the same width. The scores
+    are divided by √d_model, which is √d_k because the one head is as wide as the model.
+
+    Raises ValueError where d_model is not a positive whole number or x is not `(..., T, d_model)`.
+
+    >>> SimpleAttention(8)(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, d_model: int):
+        _check_size("d_model", d_model)
+        super().__init__()
+        self.d_model = d_model
+        self.w_q = nn.Linear(d_model, d_model)
+        self.w_k = nn.Linear(d_model, d_model)
+        self.w_v = nn.Linear(d_model, d_model)
+
+    def forward(
+        self, x: Float[Tensor, "*batch length d_model"]
+    ) -> Float[Tensor, "*batch length d_model"]:
+        """Let every token of x attend to every token of x."""
+        _check_vectors("x", x, self.d_model)
+        Q = self.w_q(x)
+        K = self.w_k(x)
+        V = self.w_v(x)
+        scores = torch.matmul(Q, K.transpose(-2, -1)) / (self.d_model**0.5)
+        attention_weights = torch.softmax(scores, dim=-1)
+        return torch.matmul(attention_weights, V)
+
+
+class KeyValueCache:
+    """The keys and values of the tokens seen so far, so that a new token costs one row and not a whole pass.
+
+    >>> cache = KeyValueCache()
+    >>> _ = cache.append(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4))
+    >>> cache.length
+    3
+    """
+
+    def __init__(self):
+        self.key: Tensor | None = None
+        self.value: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """The number of tokens whose keys are held."""
+        return 0 if self.key is None else self.key.shape[-2]
+
+    def append(
+        self,
+        key: Float[Tensor, "*batch heads new d_k"],
+        value: Float[Tensor, "*batch heads new d_v"],
+    ) -> tuple[Float[Tensor, "*batch heads keys d_k"], Float[Tensor, "*batch heads keys d_v"]]:
+        """Add the new tokens' keys and values; return those of all tokens."""
+        if self.key is not None:
+            key = torch.cat((self.key, key), dim=-2)
+            value = torch.cat((self.value, value), dim=-2)
+        self.key, self.value = key, value
+        return key, value
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention from several points of view: h heads of width d_k = d_model / h, side by side.
+
+    `w_q`, `w_k` and `w_v` project to all heads at once, `w_o` mixes what the heads found. The number of
+    parameters, 4 (d_model² + d_model), does not depend on the number of heads.
+
+    Raises ValueError where d_model cannot be split over the heads or the dropout is not in [0, 1).
+
+    Source: Vaswani et al. (2017), section 3.2.2.
+
+    >>> attention = MultiHeadAttention(d_model=16, heads=4)
+    >>> output, weights = attention(torch.zeros(2, 5, 16), need_weights=True)
+    >>> output.shape, weights.shape
+    (torch.Size([2, 5, 16]), torch.Size([2, 4, 5, 5]))
+    """
+
+    def __init__(self, d_model: int, heads: int, dropout: float = 0.0):
+        _check_heads(d_model, heads)
+        _check_dropout(dropout)
+        super().__init__()
+        self.d_model, self.heads, self.dropout = d_model, heads, float(dropout)
+        self.w_q = nn.Linear(d_model, d_model)
+        self.w_k = nn.Linear(d_model, d_model)
+        self.w_v = nn.Linear(d_model, d_model)
+        self.w_o = nn.Linear(d_model, d_model)
+
+    def split(
+        self, x: Float[Tensor, "*batch length d_model"]
+    ) -> Float[Tensor, "*batch heads length d_k"]:
+        """Cut the width into heads: `(..., T, d_model)` becomes `(..., h, T, d_k)`."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+
+    def join(
+        self, x: Float[Tensor, "*batch heads length d_k"]
+    ) -> Float[Tensor, "*batch length d_model"]:
+        """Lay the heads side by side again: `(..., h, T, d_k)` becomes `(..., T, d_model)`."""
+        return x.transpose(-3, -2).flatten(-2)
+
+    def forward(
+        self,
+        query: Float[Tensor, "*batch queries d_model"],
+        key: Float[Tensor, "*batch keys d_model"] | None = None,
+        value: Float[Tensor, "*batch keys d_model"] | None = None,
+        mask: Bool[Tensor, "..."] | None = None,
+        bias: Float[Tensor, "..."] | None = None,
+        rotate: Callable[[Tensor], Tensor] | None = None,
+        cache: KeyValueCache | None = None,
+        need_weights: bool = False,
+    ) -> tuple[
+        Float[Tensor, "*batch queries d_model"],
+        Float[Tensor, "*batch heads queries all_keys"] | None,
+    ]:
+        """Attend with every head; without a key this is self-attention, without a value the keys' source serves.
+
+        `mask` and `bias` broadcast to `(..., h, T_q, T_k)`; `rotate` is applied to the split queries and keys
+        (rotary). With a `cache`, self-attention adds its keys and values to those held, and cross-attention
+        projects its source once, at the first call.
+
+        Returns the output `(..., T_q, d_model)` and the weights `(..., h, T_q, T_k)`, or None in their place
+        where they are not asked for: then torch's fused kernel computes the output without storing them.
+
+        Raises ValueError where shapes or types do not fit.
+        """
+        self._check_inputs(query, key, value)
+        if cache is not None and key is not None and cache.length:
+            queries = self.split(self.w_q(query))
+            queries = rotate(queries) if rotate else queries
+            keys, values = cache.key, cache.value
+        else:
+            queries, keys, values = self._project(query, key, value, rotate)
+            if cache is not None:
+                keys, values = cache.append(keys, values)
+        _check_mask(mask, bias, queries, keys)
+        attended, weights = self._attend(queries, keys, values, mask, bias, need_weights)
+        return self.w_o(self.join(attended)), weights
+
+    def _project(self, query, key, value, rotate):
+        key = query if key is None else key
+        value = key if value is None else value
+        queries, keys = self.split(self.w_q(query)), self.split(self.w_k(key))
+        if rotate is not None:
+            queries, keys = rotate(queries), rotate(keys)
+        return queries, keys, self.split(self.w_v(value))
+
+    def _attend(self, query, key, value, mask, bias, need_weights):
+        dropout = self.dropout if self.training else 0.0
+        if not need_weights:
+            return _fused_attention(query, key, value, mask, bias, dropout), None
+        output, weights = scaled_dot_product_attention(query, key, value, mask, bias)
+        if dropout:
+            weights = F.dropout(weights, dropout)
+            output = weights @ value
+        return output, weights
+
+    def _check_inputs(self, query, key, value):
+        _check_vectors("query", query, self.d_model)
+        if key is None and value is not None:
+            raise ValueError(
+                "a value was given without its key; give both, or neither for self-attention"
+            )
+        for name, tensor in (("key", key), ("value", value)):
+            if tensor is None:
+                continue
+            _check_vectors(name, tensor, self.d_model)
+            if tensor.shape[:-2] != query.shape[:-2]:
+                raise ValueError(
+                    f"{name} of shape {tuple(tensor.shape)} has another batch than the query of shape "
+                    f"{tuple(query.shape)}; all dimensions but the last two must be equal"
+                )
+        if value is not None and value.shape[-2] != key.shape[-2]:
+            raise ValueError(
+                f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs exactly one value"
+            )
+
+
+def _fused_attention(query, key, value, mask, bias, dropout):
+    """Compute the output alone by torch's kernel, which never stores the weights."""
+    if bias is not None and mask is not None:
+        nothing = ~mask.any(dim=-1, keepdim=True)
+        bias = bias.to(query.dtype).masked_fill(~(mask | nothing), -math.inf)
+    attend_to = mask if bias is None else bias.to(query.dtype)
+    output = F.scaled_dot_product_attention(query, key, value, attend_to, dropout)
+    if bias is not None and mask is not None:
+        output = output.masked_fill(nothing, 0.0)
+    return output
+
+
+def _describe(value) -> str:
+    """Name what was given in a few words: a tensor by shape and type, anything else as it is."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _check_size(name: str, size) -> None:
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise ValueError(f"{name}={_describe(size)} is no whole number; use 1 or more")
+    if size < 1:
+        raise ValueError(f"{name}={size} is too small; use 1 or more")
+
+
+def _check_heads(d_model, heads) -> None:
+    _check_size("d_model", d_model)
+    _check_size("heads", heads)
+    if d_model % heads:
+        divisors = ", ".join(str(n) for n in range(1, d_model + 1) if d_model % n == 0)
+        below, above = d_model // heads * heads, (d_model // heads + 1) * heads
+        nearest = f"{below} or {above}" if below else f"{above}"
+        raise ValueError(
+            f"d_model={d_model} cannot be split over heads={heads}; "
+            f"use heads in {{{divisors}}}, or d_model={nearest}"
+        )
+
+
+def _check_dropout(dropout) -> None:
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        nearest = "0.9" if isinstance(dropout, int | float) and dropout >= 1 else "0.0"
+        raise ValueError(
+            f"dropout={_describe(dropout)} is no share of weights to drop; "
+            f"use a number from 0 up to but not including 1, such as {nearest}"
+        )
+
+
+def _check_vectors(name: str, x, d_model: int) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise ValueError(
+            f"{name}={_describe(x)} holds no vectors; give a float tensor of shape (..., T, {d_model})"
+        )
+    if x.ndim < 2 or x.shape[-1] != d_model:
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape)}; its shape must be (..., T, {d_model}), "
+            f"since d_model={d_model} is the width of each token's vector"
+        )
+
+
+def _check_attention(query, key, value, mask, bias) -> None:
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.ndim < 2:
+            raise ValueError(
+                f"{name}={_describe(tensor)} cannot attend; give a float tensor of shape (..., T, width)"
+            )
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"the query is {query.shape[-1]} wide and the key {key.shape[-1]}; a dot product needs the same d_k"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs exactly one value"
+        )
+    if not query.dtype == key.dtype == value.dtype:
+        raise ValueError(
+            f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}; give all in one type"
+        )
+    try:
+        torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"the leading dimensions of query {tuple(query.shape)}, key {tuple(key.shape)} and value "
+            f"{tuple(value.shape)} do not broadcast; all dimensions but the last two must be equal or 1"
+        ) from None
+    _check_mask(mask, bias, query, key, any_rank=True)
+
+
+def _check_mask(mask, bias, query, key, any_rank: bool = False) -> None:
+    """Refuse a mask or bias that does not broadcast to the scores, or whose meaning would be a guess."""
+    if mask is None and bias is None:
+        return
+    scores = (
+        *torch.broadcast_shapes(query.shape[:-2], key.shape[:-2]),
+        query.shape[-2],
+        key.shape[-2],
+    )
+    if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
+        raise ValueError(
+            f"mask={_describe(mask)} is not boolean; give True where attention is allowed, "
+            "for example causal_mask(T), or mask != 0"
+        )
+    if bias is not None and (not isinstance(bias, Tensor) or not bias.is_floating_point()):
+        raise ValueError(
+            f"bias={_describe(bias)} cannot be added to the scores; give a float tensor"
+        )
+    for name, tensor in (("mask", mask), ("bias", bias)):
+        if tensor is None:
+            continue
+        # Three dimensions beside (B, h, T_q, T_k) could mean B or h: better to ask than to guess.
+        fits = tensor.ndim >= 2 and (any_rank or tensor.ndim != len(scores) - 1 or tensor.ndim == 2)
+        try:
+            fits = fits and torch.broadcast_shapes(tensor.shape, scores) == torch.Size(scores)
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"the {name} has shape {tuple(tensor.shape)}, which does not fit the scores of shape {scores}; "
+                f"use {scores[-2:]} or the full shape, with 1 for each dimension that is shared"
+            )

@@ -1,0 +1,178 @@
+"""Positional encoding: four ways to tell attention where a token stands.
+
+Sinusoidal and learned positions are added to the embeddings; rotary turns queries and keys; ALiBi is added
+to the scores.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor, "length d_model"]:
+    r"""Tabulate sines and cosines whose wavelengths grow from 2π to almost 2π · base positions.
+
+    Dimension 2i holds sin(t / base^(2i/d_model)), dimension 2i + 1 the cosine of the same angle.
+
+    Returns `(length, d_model)`.
+
+    Raises ValueError where a size is not positive, d_model is odd, or the base is not above 1.
+
+    Source: Vaswani et al. (2017), section 3.5.
+
+    >>> sinusoidal(length=2, d_model=2)
+    tensor([[0.0000, 1.0000],
+            [0.8415, 0.5403]])
+    """
+    _check_length(length)
+    positions = torch.arange(length)
+    angles = positions[:, None] * _frequencies("d_model", d_model, base)  # (length, d_model / 2)
+    return (
+        torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2).to(torch.get_default_dtype())
+    )
+
+
+class LearnedPositions(nn.Module):
+    """One trained vector a position, up to a longest length; beyond it nothing was learned.
+
+    Raises ValueError where a size is not positive.
+
+    Source: Gehring et al. (2017); Vaswani et al. (2017), section 3.5, row E of table 3.
+
+    >>> LearnedPositions(max_length=16, d_model=8)(length=5).shape
+    torch.Size([5, 8])
+    """
+
+    def __init__(self, max_length: int, d_model: int):
+        _check_length(max_length, "max_length")
+        _check_length(d_model, "d_model")
+        super().__init__()
+        self.max_length = max_length
+        self.weight = nn.Parameter(torch.randn(max_length, d_model) * 0.02)
+
+    def forward(self, length: int, start: int = 0) -> Float[Tensor, "length d_model"]:
+        """Return the vectors of the positions start to start + length - 1."""
+        _check_length(length)
+        if start + length > self.max_length:
+            raise ValueError(
+                f"length={start + length} is longer than the max_length={self.max_length} positions that were "
+                f"learned; use at most {self.max_length}, or positions that need no table (sinusoidal, rotary, alibi)"
+            )
+        return self.weight[start : start + length]
+
+
+def rotary(
+    x: Float[Tensor, "*batch length d_k"],
+    positions: Int[Tensor, "*#batch length"] | None = None,
+    base: float = 10000.0,
+) -> Float[Tensor, "*batch length d_k"]:
+    """Turn each pair of neighbouring dimensions by an angle that grows with the position.
+
+    The dot product of a turned query and a turned key depends on their offset alone. `positions` are 0, 1, 2, …
+    where none are given; give them where x continues a sequence.
+
+    Returns a tensor of the shape of x.
+
+    Raises ValueError where d_k is odd, positions do not fit or the base is not above 1.
+
+    Source: Su et al. (2021), equation 34.
+
+    >>> rotary(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    tensor([[1.0000, 0.0000],
+            [0.5403, 0.8415]])
+    """
+    positions = _check_rotary(x, positions)
+    angles = positions[..., None] * _frequencies("d_k", x.shape[-1], base, x.device)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # (..., length, d_k / 2)
+    first, second = x[..., 0::2], x[..., 1::2]
+    turned = (first * cos - second * sin, first * sin + second * cos)
+    return torch.stack(turned, dim=-1).flatten(-2)
+
+
+def alibi_bias(heads: int, queries: int, keys: int) -> Float[Tensor, "heads queries keys"]:
+    """Lower each score in proportion to the distance of its key, more steeply in some heads than in others.
+
+    Where there are fewer queries than keys, the queries are the last positions (a cache holds the others).
+    For a number of heads that is no power of two, the missing slopes are taken from the next power's.
+
+    Returns `(heads, queries, keys)`, 0 on the diagonal and negative beside it; symmetric, so that it serves
+    an encoder too.
+
+    Raises ValueError where a size is not positive or there are more queries than keys.
+
+    Source: Press et al. (2022), section 3 and appendix.
+
+    >>> alibi_bias(heads=8, queries=1, keys=3)[0].tolist()
+    [[-1.0, -0.5, 0.0]]
+    """
+    for name, size in (("heads", heads), ("queries", queries), ("keys", keys)):
+        _check_length(size, name)
+    if queries > keys:
+        raise ValueError(
+            f"queries={queries} are more than keys={keys}; the queries are the last of the keys' positions, "
+            f"so use at most {keys} queries"
+        )
+    query_positions = torch.arange(keys - queries, keys)
+    distance = (query_positions[:, None] - torch.arange(keys)).abs()
+    return _alibi_slopes(heads)[:, None, None] * -distance
+
+
+def _alibi_slopes(heads: int) -> Float[Tensor, " heads"]:
+    power = 2 ** int(math.log2(heads))
+    slopes = [2 ** (-8 * (n + 1) / power) for n in range(power)]
+    finer = [2 ** (-8 * (n + 1) / (2 * power)) for n in range(0, 2 * power, 2)]
+    return torch.tensor(slopes + finer[: heads - power])
+
+
+def _frequencies(name: str, width: int, base: float, device=None) -> Float[Tensor, " half"]:
+    """Return 1 / base^(2i/width), in float64 since an angle at a far position needs all digits."""
+    _check_length(width, name)
+    if width % 2:
+        raise ValueError(
+            f"{name}={width} is odd, and each frequency needs a pair of dimensions; use {width - 1 or 2} or {width + 1}"
+        )
+    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < math.inf:
+        raise ValueError(
+            f"base={base!r} makes no growing wavelengths; use a number above 1, such as 10000.0"
+        )
+    exponents = torch.arange(0, width, 2, dtype=torch.float64, device=device) / width
+    return base**-exponents
+
+
+def _check_length(size, name: str = "length") -> None:
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise ValueError(f"{name}={size!r} is no whole number; use 1 or more")
+    if size < 1:
+        raise ValueError(f"{name}={size} is too small; use 1 or more")
+
+
+def _check_rotary(x, positions) -> Tensor:
+    """Refuse what cannot be turned; return the positions, counted from 0 where none are given."""
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
+        shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x={shape} cannot be turned; give a float tensor of shape (..., T, d_k)")
+    length = x.shape[-2]
+    if positions is None:
+        return torch.arange(length, device=x.device)
+    if (
+        not isinstance(positions, Tensor)
+        or positions.is_floating_point()
+        or positions.dtype == torch.bool
+    ):
+        raise ValueError(
+            f"positions={positions!r} are no whole numbers; give torch.arange(start, start + {length})"
+        )
+    try:
+        fits = positions.shape[-1:] == (length,) and torch.broadcast_shapes(
+            positions.shape, x.shape[:-1]
+        ) == torch.Size(x.shape[:-1])
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"positions of shape {tuple(positions.shape)} do not fit x of shape {tuple(x.shape)}; "
+            f"use ({length},), one position for each token"
+        )
+    return positions

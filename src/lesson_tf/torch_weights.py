@@ -1,0 +1,109 @@
+"""Weights of torch's own modules, copied into ours: the ground on which both are compared."""
+
+from functools import singledispatch
+
+import torch
+from torch import Tensor, nn
+
+from lesson_tf.attention import MultiHeadAttention
+from lesson_tf.transformer import DecoderLayer, EncoderLayer, FeedForward, Transformer
+
+
+@singledispatch
+def copy_torch_weights(ours: nn.Module, theirs: nn.Module) -> None:
+    """Copy every weight of a torch.nn module into ours, so that both compute the same function.
+
+    Pairs: MultiHeadAttention from nn.MultiheadAttention, EncoderLayer from nn.TransformerEncoderLayer,
+    DecoderLayer from nn.TransformerDecoderLayer, and the encoder and decoder of a Transformer from
+    nn.Transformer (which has no embeddings and no output layer).
+
+    Raises ValueError where the two are no such pair or differ in size.
+
+    >>> ours, theirs = MultiHeadAttention(8, 2), nn.MultiheadAttention(8, 2, batch_first=True)
+    >>> copy_torch_weights(ours, theirs)
+    >>> torch.equal(ours.w_o.weight, theirs.out_proj.weight)
+    True
+    """
+    raise ValueError(
+        f"{type(ours).__name__} has no counterpart in torch.nn; use MultiHeadAttention, EncoderLayer, "
+        "DecoderLayer or Transformer"
+    )
+
+
+@copy_torch_weights.register
+def _(ours: MultiHeadAttention, theirs: nn.Module) -> None:
+    _check_pair(ours, theirs, nn.MultiheadAttention)
+    if theirs.in_proj_weight is None or theirs.in_proj_bias is None:
+        raise ValueError(
+            "MultiHeadAttention has one width and biases; use kdim=None, vdim=None and bias=True"
+        )
+    if ours.heads != theirs.num_heads:
+        raise ValueError(
+            f"ours has {ours.heads} heads and torch's {theirs.num_heads}; build both with the same heads"
+        )
+    weights, biases = theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3)
+    for linear, weight, bias in zip((ours.w_q, ours.w_k, ours.w_v), weights, biases, strict=True):
+        _copy(linear.weight, weight)
+        _copy(linear.bias, bias)
+    _copy_module(ours.w_o, theirs.out_proj)
+
+
+@copy_torch_weights.register
+def _(ours: EncoderLayer, theirs: nn.Module) -> None:
+    _check_pair(ours, theirs, nn.TransformerEncoderLayer)
+    copy_torch_weights(ours.self_attention, theirs.self_attn)
+    _copy_feed_forward(ours.feed_forward, theirs)
+    _copy_module(ours.attention_residual.norm, theirs.norm1)
+    _copy_module(ours.feed_forward_residual.norm, theirs.norm2)
+
+
+@copy_torch_weights.register
+def _(ours: DecoderLayer, theirs: nn.Module) -> None:
+    _check_pair(ours, theirs, nn.TransformerDecoderLayer)
+    copy_torch_weights(ours.self_attention, theirs.self_attn)
+    copy_torch_weights(ours.cross_attention, theirs.multihead_attn)
+    _copy_feed_forward(ours.feed_forward, theirs)
+    _copy_module(ours.self_residual.norm, theirs.norm1)
+    _copy_module(ours.cross_residual.norm, theirs.norm2)
+    _copy_module(ours.feed_forward_residual.norm, theirs.norm3)
+
+
+@copy_torch_weights.register
+def _(ours: Transformer, theirs: nn.Module) -> None:
+    _check_pair(ours, theirs, nn.Transformer)
+    for our_stack, their_stack in ((ours.encoder, theirs.encoder), (ours.decoder, theirs.decoder)):
+        if len(our_stack.layers) != len(their_stack.layers):
+            raise ValueError(
+                f"our {type(our_stack).__name__.lower()} has {len(our_stack.layers)} layers and torch's "
+                f"{len(their_stack.layers)}; build both with the same number"
+            )
+        for our_layer, their_layer in zip(our_stack.layers, their_stack.layers, strict=True):
+            copy_torch_weights(our_layer, their_layer)
+        _copy_module(our_stack.norm, their_stack.norm)
+
+
+def _copy_feed_forward(ours: FeedForward, theirs: nn.Module) -> None:
+    _copy_module(ours.widen, theirs.linear1)
+    _copy_module(ours.narrow, theirs.linear2)
+
+
+def _copy_module(ours: nn.Module, theirs: nn.Module) -> None:
+    _copy(ours.weight, theirs.weight)
+    _copy(ours.bias, theirs.bias)
+
+
+def _copy(ours: Tensor, theirs: Tensor) -> None:
+    if ours.shape != theirs.shape:
+        raise ValueError(
+            f"a weight of torch's has shape {tuple(theirs.shape)} and ours {tuple(ours.shape)}; "
+            "build both with the same d_model, d_ff and heads"
+        )
+    with torch.no_grad():
+        ours.copy_(theirs)
+
+
+def _check_pair(ours: nn.Module, theirs: nn.Module, expected: type) -> None:
+    if not isinstance(theirs, expected):
+        raise ValueError(
+            f"{type(ours).__name__} takes the weights of nn.{expected.__name__}, not of {type(theirs).__name__}"
+        )

@@ -1,0 +1,308 @@
+"""The Transformer, encoder and decoder, in one sitting: each class is one concept of the paper.
+
+`TransformerConfig` names the sizes. x stands for the residual stream `(B, T, d_model)`: one vector a
+token, to which every part adds.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lesson_tf.attention import MultiHeadAttention, causal_mask, padding_mask
+from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
+from lesson_tf.transformer_config import TransformerConfig
+
+Stream = Float[Tensor, "batch length d_model"]
+Mask = Bool[Tensor, "#batch #heads #queries #keys"] | Bool[Tensor, "#queries keys"] | None
+
+
+class FeedForward(nn.Module):
+    """Widen each token's vector to d_ff, keep what is positive, and come back to d_model.
+
+    Every token is treated alone, and all alike.
+
+    Source: Vaswani et al. (2017), equation 2.
+
+    >>> FeedForward(d_model=8, d_ff=32)(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0):
+        super().__init__()
+        self.widen = nn.Linear(d_model, d_ff)
+        self.narrow = nn.Linear(d_ff, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Apply both layers to each vector."""
+        return self.narrow(self.dropout(self.widen(x).relu()))
+
+
+class Residual(nn.Module):
+    """Add what a sublayer says to the stream, with layer norm before the sublayer or after the sum.
+
+    Source: Vaswani et al. (2017), section 3.1 (after); Xiong et al. (2020) (before).
+
+    >>> Residual(TransformerConfig(9, 9, d_model=8))(torch.ones(1, 2, 8), torch.zeros_like).shape
+    torch.Size([1, 2, 8])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.norm_first = config.norm_first
+        self.norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Stream, sublayer: Callable[[Tensor], Tensor]) -> Stream:
+        """Return x + sublayer(norm(x)), or norm(x + sublayer(x))."""
+        if self.norm_first:
+            return x + self.dropout(sublayer(self.norm(x)))
+        return self.norm(x + self.dropout(sublayer(x)))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward, each beside the residual stream.
+
+    Source: Vaswani et al. (2017), figure 1, left.
+
+    >>> EncoderLayer(TransformerConfig(9, 9, d_model=8))(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff, config.dropout)
+        self.attention_residual = Residual(config)
+        self.feed_forward_residual = Residual(config)
+
+    def forward(
+        self, x: Stream, mask: Mask = None, bias=None, rotate=None, record: list | None = None
+    ) -> Stream:
+        """Let tokens exchange, then let each think; a `record` receives the attention weights."""
+
+        def attend(x):
+            return _attend(self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate)
+
+        x = self.attention_residual(x, attend)
+        return self.feed_forward_residual(x, self.feed_forward)
+
+
+class DecoderLayer(nn.Module):
+    """Masked self-attention, cross-attention to the encoder's output, then feed-forward.
+
+    Source: Vaswani et al. (2017), figure 1, right.
+
+    >>> layer = DecoderLayer(TransformerConfig(9, 9, d_model=8))
+    >>> layer(torch.zeros(2, 3, 8), memory=torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
+        self.cross_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff, config.dropout)
+        self.self_residual = Residual(config)
+        self.cross_residual = Residual(config)
+        self.feed_forward_residual = Residual(config)
+
+    def forward(
+        self,
+        x: Stream,
+        memory: Float[Tensor, "batch keys d_model"],
+        mask: Mask = None,
+        memory_mask: Mask = None,
+        bias=None,
+        rotate=None,
+        record: list | None = None,
+    ) -> Stream:
+        """Read what was written, then the source, then think; a `record` receives both weights."""
+
+        def attend(x):
+            return _attend(self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate)
+
+        def attend_to_memory(x):
+            return _attend(self.cross_attention, record, x, memory, mask=memory_mask)
+
+        x = self.self_residual(x, attend)
+        x = self.cross_residual(x, attend_to_memory)
+        return self.feed_forward_residual(x, self.feed_forward)
+
+
+class Encoder(nn.Module):
+    """A stack of encoder layers and a last layer norm.
+
+    >>> Encoder(TransformerConfig(9, 9, d_model=8))(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
+
+    def forward(self, x: Stream, mask: Mask = None, record: list | None = None) -> Stream:
+        """Pass x through all layers; a `record` receives each layer's weights `(B, h, T, T)`."""
+        relative = _relative_positions(self.config, x.shape[1])
+        for layer in self.layers:
+            x = layer(x, mask, **relative, record=record)
+        return self.norm(x)
+
+
+class Decoder(nn.Module):
+    """A stack of decoder layers and a last layer norm.
+
+    >>> decoder = Decoder(TransformerConfig(9, 9, d_model=8))
+    >>> decoder(torch.zeros(2, 3, 8), memory=torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        self.norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
+
+    def forward(
+        self,
+        x: Stream,
+        memory: Float[Tensor, "batch keys d_model"],
+        mask: Mask = None,
+        memory_mask: Mask = None,
+        record: list | None = None,
+    ) -> Stream:
+        """Pass x through all layers; a `record` receives each layer's self- and cross-attention weights."""
+        relative = _relative_positions(self.config, x.shape[1])
+        for layer in self.layers:
+            x = layer(x, memory, mask, memory_mask, **relative, record=record)
+        return self.norm(x)
+
+
+class Embedding(nn.Module):
+    """One row of a table for each token id, times √d_model, plus the position where it is added at all.
+
+    Source: Vaswani et al. (2017), sections 3.4 and 3.5.
+
+    >>> Embedding(9, TransformerConfig(9, 9, d_model=8))(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, vocab: int, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(vocab, config.d_model)
+        # The factor √d_model of the paper then gives each number of the stream a variance of 1.
+        nn.init.normal_(self.table.weight, std=config.d_model**-0.5)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.positions == "learned":
+            self.positions = LearnedPositions(config.max_length, config.d_model)
+
+    def forward(self, token_ids: Int[Tensor, "batch length"]) -> Stream:
+        """Look the ids up."""
+        _check_token_ids(token_ids, self.table.num_embeddings)
+        x = self.table(token_ids) * math.sqrt(self.config.d_model)
+        if self.config.positions == "sinusoidal":
+            x = x + sinusoidal(token_ids.shape[1], self.config.d_model).to(x)
+        elif self.config.positions == "learned":
+            x = x + self.positions(token_ids.shape[1])
+        return self.dropout(x)
+
+
+class Transformer(nn.Module):
+    """The encoder-decoder: token ids of the source and of the target so far in, scores for the next token out.
+
+    `encoder` and `decoder` work on vectors; `encode` and `decode` on ids. The decoder never sees the future,
+    and nothing attends to padding.
+
+    Raises ValueError where ids are no whole numbers `(B, T)` within the vocabulary.
+
+    Source: Vaswani et al. (2017), figure 1.
+
+    >>> model = Transformer(TransformerConfig(source_vocab=50, target_vocab=13))
+    >>> model(torch.ones(2, 7, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)).shape
+    torch.Size([2, 4, 13])
+    """
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.source_embedding = Embedding(config.source_vocab, config)
+        self.target_embedding = Embedding(config.target_vocab, config)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        for stack in (self.encoder, self.decoder):
+            for matrix in stack.parameters():
+                if matrix.dim() > 1:
+                    nn.init.xavier_uniform_(matrix)
+        self.output = nn.Linear(config.d_model, config.target_vocab, bias=False)
+        if config.tie_embeddings:
+            self.output.weight = self.target_embedding.table.weight
+
+    def encode(self, source_ids: Int[Tensor, "batch keys"], record: list | None = None) -> Stream:
+        """Read the source: `(B, T)` ids become `(B, T, d_model)` vectors that know their context."""
+        x = self.source_embedding(source_ids)
+        return self.encoder(x, self._padding(source_ids), record)
+
+    def decode(
+        self,
+        target_ids: Int[Tensor, "batch length"],
+        memory: Float[Tensor, "batch keys d_model"],
+        source_ids: Int[Tensor, "batch keys"] | None = None,
+        record: list | None = None,
+    ) -> Float[Tensor, "batch length target_vocab"]:
+        """Score every next token of the target, given the memory of `encode` and the source's padding."""
+        x = self.target_embedding(target_ids)
+        mask = causal_mask(target_ids.shape[1]).to(x.device)
+        padding = self._padding(target_ids)
+        mask = mask if padding is None else mask & padding
+        memory_mask = None if source_ids is None else self._padding(source_ids)
+        return self.output(self.decoder(x, memory, mask, memory_mask, record))
+
+    def forward(
+        self, source_ids: Int[Tensor, "batch keys"], target_ids: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length target_vocab"]:
+        """Encode the source, and score the next token at every position of the target at once."""
+        return self.decode(target_ids, self.encode(source_ids), source_ids)
+
+    def _padding(self, token_ids):
+        pad_id = self.config.pad_id
+        return None if pad_id is None else padding_mask(token_ids, pad_id)
+
+
+def _attend(attention, record, *inputs, **arguments):
+    output, weights = attention(*inputs, **arguments, need_weights=record is not None)
+    if record is not None:
+        record.append(weights)
+    return output
+
+
+def _relative_positions(config: TransformerConfig, length: int) -> dict:
+    """Return how positions enter self-attention: as a bias, as a rotation, or not at all."""
+    if config.positions == "rotary":
+        return {"rotate": rotary}
+    if config.positions == "alibi":
+        return {"bias": alibi_bias(config.heads, length, length)}
+    return {}
+
+
+def _check_token_ids(token_ids, vocab: int) -> None:
+    integers = isinstance(token_ids, Tensor) and token_ids.dtype in (torch.int32, torch.int64)
+    if not integers or token_ids.ndim != 2 or not token_ids.shape[1]:
+        given = (
+            f"{token_ids.dtype} {tuple(token_ids.shape)}"
+            if isinstance(token_ids, Tensor)
+            else repr(token_ids)
+        )
+        raise ValueError(
+            f"token ids of {given} cannot be read; give whole numbers of shape (B, T), for one sentence ids[None]"
+        )
+    if token_ids.numel() and not 0 <= token_ids.min() <= token_ids.max() < vocab:
+        low, high = token_ids.min().item(), token_ids.max().item()
+        raise ValueError(
+            f"token id {low if low < 0 else high} is outside the vocabulary of {vocab}; use 0 to {vocab - 1}"
+        )
