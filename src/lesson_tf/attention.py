@@ -378,8 +378,9 @@ def _check_mask(mask, bias, query, key, any_rank: bool = False) -> None:
     for name, tensor in (("mask", mask), ("bias", bias)):
         if tensor is None:
             continue
-        # Three dimensions beside (B, h, T_q, T_k) could mean B or h: better to ask than to guess.
-        fits = tensor.ndim >= 2 and (any_rank or tensor.ndim != len(scores) - 1 or tensor.ndim == 2)
+        fits = tensor.ndim >= 2
+        if name == "mask" and tensor.ndim == 3 and len(scores) == 4 and not any_rank:
+            fits = False  # its first dimension could mean B or h: better to ask than to guess
         try:
             fits = fits and torch.broadcast_shapes(tensor.shape, scores) == torch.Size(scores)
         except RuntimeError:

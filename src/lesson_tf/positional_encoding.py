@@ -55,6 +55,8 @@ class LearnedPositions(nn.Module):
     def forward(self, length: int, start: int = 0) -> Float[Tensor, "length d_model"]:
         """Return the vectors of the positions start to start + length - 1."""
         _check_length(length)
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise ValueError(f"start={start!r} is no position; use 0 or more")
         if start + length > self.max_length:
             raise ValueError(
                 f"length={start + length} is longer than the max_length={self.max_length} positions that were "

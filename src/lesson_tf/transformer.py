@@ -16,7 +16,8 @@ from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, 
 from lesson_tf.transformer_config import TransformerConfig
 
 Stream = Float[Tensor, "batch length d_model"]
-Mask = Bool[Tensor, "#batch #heads #queries #keys"] | Bool[Tensor, "#queries keys"] | None
+SelfMask = Bool[Tensor, "... #length #length"] | None
+MemoryMask = Bool[Tensor, "... #length #keys"] | None
 
 
 class FeedForward(nn.Module):
@@ -80,7 +81,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_residual = Residual(config)
 
     def forward(
-        self, x: Stream, mask: Mask = None, bias=None, rotate=None, record: list | None = None
+        self, x: Stream, mask: SelfMask = None, bias=None, rotate=None, record: list | None = None
     ) -> Stream:
         """Let tokens exchange, then let each think; a `record` receives the attention weights."""
 
@@ -114,8 +115,8 @@ class DecoderLayer(nn.Module):
         self,
         x: Stream,
         memory: Float[Tensor, "batch keys d_model"],
-        mask: Mask = None,
-        memory_mask: Mask = None,
+        mask: SelfMask = None,
+        memory_mask: MemoryMask = None,
         bias=None,
         rotate=None,
         record: list | None = None,
@@ -146,7 +147,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
 
-    def forward(self, x: Stream, mask: Mask = None, record: list | None = None) -> Stream:
+    def forward(self, x: Stream, mask: SelfMask = None, record: list | None = None) -> Stream:
         """Pass x through all layers; a `record` receives each layer's weights `(B, h, T, T)`."""
         relative = _relative_positions(self.config, x.shape[1])
         for layer in self.layers:
@@ -172,8 +173,8 @@ class Decoder(nn.Module):
         self,
         x: Stream,
         memory: Float[Tensor, "batch keys d_model"],
-        mask: Mask = None,
-        memory_mask: Mask = None,
+        mask: SelfMask = None,
+        memory_mask: MemoryMask = None,
         record: list | None = None,
     ) -> Stream:
         """Pass x through all layers; a `record` receives each layer's self- and cross-attention weights."""

@@ -1,0 +1,233 @@
+"""Wrong arguments: each says what was given, what is allowed, and the nearest valid value."""
+
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from lesson_tf.attention import (
+    MultiHeadAttention,
+    SimpleAttention,
+    causal_mask,
+    padding_mask,
+    scaled_dot_product_attention,
+)
+from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
+from lesson_tf.tokenization import CharTokenizer, Tokenizer, WordTokenizer, split_words
+from lesson_tf.torch_weights import copy_torch_weights
+from lesson_tf.transformer import EncoderLayer, Transformer, TransformerConfig
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+x = torch.zeros(2, 5, 8)
+ids = torch.ones(2, 5, dtype=torch.long)
+attention = MultiHeadAttention(8, 2)
+model = Transformer(TransformerConfig(9, 9, d_model=8, heads=2))
+characters = CharTokenizer.train("abc")
+
+
+def config(**changes):
+    return TransformerConfig(**{"source_vocab": 9, "target_vocab": 7, **changes})
+
+
+SENTENCES = {
+    "heads": (
+        lambda: MultiHeadAttention(30, 4),
+        "d_model=30 cannot be split over heads=4; use heads in {1, 2, 3, 5, 6, 10, 15, 30}, "
+        "or d_model=28 or 32",
+    ),
+    "more heads than width": (
+        lambda: MultiHeadAttention(4, 6),
+        "d_model=4 cannot be split over heads=6; use heads in {1, 2, 4}, or d_model=6",
+    ),
+    "no heads": (lambda: MultiHeadAttention(8, 0), "heads=0 is too small; use 1 or more"),
+    "half a head": (lambda: MultiHeadAttention(8, 2.0), "heads=2.0 is no whole number"),
+    "heads is a truth value": (
+        lambda: MultiHeadAttention(8, True),
+        "heads=True is no whole number",
+    ),
+    "negative width": (lambda: SimpleAttention(-3), "d_model=-3 is too small"),
+    "width in words": (lambda: SimpleAttention("8"), "d_model='8' is no whole number"),
+    "dropout of one": (lambda: MultiHeadAttention(8, 2, 1.0), "dropout=1.0 is no share"),
+    "dropout NaN": (lambda: MultiHeadAttention(8, 2, math.nan), "dropout=nan is no share"),
+    "a list": (lambda: attention([1.0]), "query=[1.0] holds no vectors"),
+    "ids for vectors": (lambda: attention(ids), "query=a tensor of shape (2, 5) and type int64"),
+    "too wide": (
+        lambda: attention(torch.zeros(2, 5, 9)),
+        "query has shape (2, 5, 9); its shape must be (..., T, 8)",
+    ),
+    "one vector": (lambda: attention(torch.zeros(8)), "query has shape (8,)"),
+    "value without key": (lambda: attention(x, value=x), "a value was given without its key"),
+    "other batch": (
+        lambda: attention(x, torch.zeros(3, 5, 8)),
+        "key of shape (3, 5, 8) has another batch",
+    ),
+    "keys without values": (
+        lambda: attention(x, torch.zeros(2, 4, 8), torch.zeros(2, 3, 8)),
+        "4 keys but 3 values",
+    ),
+    "mask of numbers": (
+        lambda: attention(x, mask=torch.ones(5, 5)),
+        "is not boolean; give True where",
+    ),
+    "mask too small": (
+        lambda: attention(x, mask=causal_mask(4)),
+        "the mask has shape (4, 4), which does not fit",
+    ),
+    "mask whose rank is a guess": (
+        lambda: attention(x, mask=torch.ones(2, 5, 5, dtype=torch.bool)),
+        "the mask has shape (2, 5, 5), which does not fit the scores of shape (2, 2, 5, 5); use (5, 5)",
+    ),
+    "bias of truth values": (
+        lambda: attention(x, bias=causal_mask(5)),
+        "cannot be added to the scores",
+    ),
+    "bias of other heads": (
+        lambda: attention(x, bias=alibi_bias(3, 5, 5)),
+        "the bias has shape (3, 5, 5)",
+    ),
+    "different d_k": (
+        lambda: scaled_dot_product_attention(x, torch.zeros(2, 5, 7), x),
+        "the query is 8 wide and the key 7",
+    ),
+    "different types": (
+        lambda: scaled_dot_product_attention(x, x.double(), x),
+        "give all in one type",
+    ),
+    "no tensor": (lambda: scaled_dot_product_attention(x, None, x), "key=None cannot attend"),
+    "leading dimensions": (
+        lambda: scaled_dot_product_attention(x, torch.zeros(3, 5, 8), torch.zeros(3, 5, 8)),
+        "do not broadcast",
+    ),
+    "causal of nothing": (lambda: causal_mask(0), "length=0 is too small; use 1 or more"),
+    "causal of half": (lambda: causal_mask(2.5), "length=2.5 is no whole number"),
+    "padding of floats": (lambda: padding_mask(x, 0), "give whole numbers of shape (B, T)"),
+    "padding of one sentence": (lambda: padding_mask(ids[0], 0), "for one sentence ids[None]"),
+    "pad id in words": (lambda: padding_mask(ids, "<pad>"), "pad_id='<pad>' is no token id"),
+    "odd width": (
+        lambda: sinusoidal(5, 7),
+        "d_model=7 is odd, and each frequency needs a pair of dimensions; use 6 or 8",
+    ),
+    "width of one": (
+        lambda: sinusoidal(5, 1),
+        "d_model=1 is odd, and each frequency needs a pair of dimensions; use 2",
+    ),
+    "negative length": (lambda: sinusoidal(-1, 8), "length=-1 is too small"),
+    "base of one": (lambda: sinusoidal(5, 8, base=1.0), "base=1.0 makes no growing wavelengths"),
+    "base NaN": (lambda: rotary(x, base=math.nan), "base=nan makes no growing wavelengths"),
+    "rotary odd": (lambda: rotary(torch.zeros(3, 5)), "d_k=5 is odd"),
+    "rotary ids": (lambda: rotary(ids), "cannot be turned"),
+    "rotary list": (lambda: rotary([1.0]), "x=list cannot be turned"),
+    "rotary positions": (
+        lambda: rotary(x, torch.arange(4)),
+        "positions of shape (4,) do not fit x of shape (2, 5, 8)",
+    ),
+    "rotary float positions": (lambda: rotary(x, torch.ones(5)), "are no whole numbers"),
+    "learned too long": (
+        lambda: LearnedPositions(6, 4)(7),
+        "length=7 is longer than the max_length=6 positions that were learned; use at most 6",
+    ),
+    "learned cached too long": (lambda: LearnedPositions(6, 4)(2, start=5), "length=7 is longer"),
+    "learned negative start": (
+        lambda: LearnedPositions(6, 4)(2, start=-1),
+        "start=-1 is no position; use 0 or more",
+    ),
+    "alibi without heads": (lambda: alibi_bias(0, 2, 2), "heads=0 is too small"),
+    "alibi queries": (lambda: alibi_bias(2, 5, 3), "queries=5 are more than keys=3"),
+    "config heads": (
+        lambda: config(d_model=30, heads=4),
+        "use heads in {1, 2, 3, 5, 6, 10, 15, 30}",
+    ),
+    "config positions": (
+        lambda: config(positions="rotory"),
+        "positions='rotory' is unknown; use one of none, sinusoidal, learned, rotary, alibi "
+        "(the nearest is 'rotary')",
+    ),
+    "config no positions": (lambda: config(positions=None), "positions=None is unknown"),
+    "config rotary": (lambda: config(d_model=12, heads=4, positions="rotary"), "d_k=3 is odd"),
+    "config sinusoidal": (lambda: config(d_model=9, heads=3), "d_model=9 is odd"),
+    "config vocabulary": (lambda: config(source_vocab=0), "source_vocab=0 is too small"),
+    "config layers": (lambda: config(encoder_layers=-1), "encoder_layers=-1 is too small"),
+    "config pad": (lambda: config(pad_id=7), "pad_id=7 is in no vocabulary; use 0 to 6, or None"),
+    "config eps": (
+        lambda: config(layer_norm_eps=0),
+        "layer_norm_eps=0 cannot keep a division from 0",
+    ),
+    "config norm": (
+        lambda: config(norm_first="yes"),
+        "norm_first='yes' is no yes or no; use True or False",
+    ),
+    "config dropout": (lambda: config(dropout=-0.1), "dropout=-0.1 is no share"),
+    "id too large": (
+        lambda: model(ids * 9, ids),
+        "token id 9 is outside the vocabulary of 9; use 0 to 8",
+    ),
+    "id negative": (
+        lambda: model(ids, -ids),
+        "token id -1 is outside the vocabulary of 9; use 0 to 8",
+    ),
+    "ids of one sentence": (lambda: model(ids[0], ids), "for one sentence ids[None]"),
+    "ids are text": (lambda: model("text", ids), "token ids of 'text' cannot be read"),
+    "ids are vectors": (
+        lambda: model(x, ids),
+        "token ids of torch.float32 (2, 5, 8) cannot be read",
+    ),
+    "empty source": (lambda: model(ids[:, :0], ids), "cannot be read"),
+    "sources without targets": (lambda: model(ids, ids[:1]), "has another batch"),
+    "copy from another": (
+        lambda: copy_torch_weights(attention, nn.Linear(8, 8)),
+        "MultiHeadAttention takes the weights of nn.MultiheadAttention, not of Linear",
+    ),
+    "copy into another": (
+        lambda: copy_torch_weights(nn.Linear(8, 8), nn.Linear(8, 8)),
+        "Linear has no counterpart",
+    ),
+    "copy without biases": (
+        lambda: copy_torch_weights(attention, nn.MultiheadAttention(8, 2, bias=False)),
+        "use kdim=None, vdim=None and bias=True",
+    ),
+    "copy other heads": (
+        lambda: copy_torch_weights(attention, nn.MultiheadAttention(8, 4)),
+        "ours has 2 heads and torch's 4",
+    ),
+    "copy other sizes": (
+        lambda: copy_torch_weights(
+            EncoderLayer(model.config), nn.TransformerEncoderLayer(8, 2, 99)
+        ),
+        "a weight of torch's has shape (99, 8) and ours (256, 8)",
+    ),
+    "copy other depth": (
+        lambda: copy_torch_weights(model, nn.Transformer(8, 2, 1, 1, 256, batch_first=True)),
+        "our encoder has 2 layers and torch's 1",
+    ),
+    "no text": (lambda: characters.encode(None), "NoneType None is no text; give a string"),
+    "bytes": (lambda: split_words(b"abc", "en"), "bytes b'abc' is no text"),
+    "language": (lambda: split_words("abc", "fr"), "language='fr' is unknown; use one of en, ja"),
+    "mode": (lambda: split_words("abc", "ja", mode="D"), "mode='D' is unknown; use one of A, B, C"),
+    "tokenizer language": (lambda: WordTokenizer.train("abc", "jp"), "language='jp' is unknown"),
+    "id outside": (
+        lambda: characters.decode([7]),
+        "token id 7 is outside the vocabulary of 7; use 0 to 6",
+    ),
+    "vocabulary too small": (
+        lambda: CharTokenizer.train("abc", 3),
+        "max_vocabulary=3 has no room for <pad>",
+    ),
+    "vocabulary without specials": (
+        lambda: Tokenizer({"a": 0}),
+        "the vocabulary lacks <pad>, <unk>, <bos>, <eos>",
+    ),
+    "ids twice": (
+        lambda: CharTokenizer({**characters.vocabulary, "a": 0}),
+        "the ids of a vocabulary of 7 tokens must be 0 to 6, each once",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.parametrize(("call", "sentence"), SENTENCES.values(), ids=SENTENCES)
+def test_a_wrong_argument_is_answered_by_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        call()
