@@ -361,11 +361,10 @@ def _check_mask(mask, bias, query, key, any_rank: bool = False) -> None:
     """Refuse a mask or bias that does not broadcast to the scores, or whose meaning would be a guess."""
     if mask is None and bias is None:
         return
-    scores = (
-        *torch.broadcast_shapes(query.shape[:-2], key.shape[:-2]),
-        query.shape[-2],
-        key.shape[-2],
-    )
+    leading = query.shape[:-2]
+    if key.shape[:-2] != leading:
+        leading = torch.broadcast_shapes(leading, key.shape[:-2])
+    scores = (*leading, query.shape[-2], key.shape[-2])
     if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
         raise ValueError(
             f"mask={_describe(mask)} is not boolean; give True where attention is allowed, "
@@ -378,13 +377,12 @@ def _check_mask(mask, bias, query, key, any_rank: bool = False) -> None:
     for name, tensor in (("mask", mask), ("bias", bias)):
         if tensor is None:
             continue
-        fits = tensor.ndim >= 2
+        fits = 2 <= tensor.ndim <= len(scores) and all(
+            size in (1, whole)
+            for size, whole in zip(tensor.shape[::-1], scores[::-1], strict=False)
+        )
         if name == "mask" and tensor.ndim == 3 and len(scores) == 4 and not any_rank:
             fits = False  # its first dimension could mean B or h: better to ask than to guess
-        try:
-            fits = fits and torch.broadcast_shapes(tensor.shape, scores) == torch.Size(scores)
-        except RuntimeError:
-            fits = False
         if not fits:
             raise ValueError(
                 f"the {name} has shape {tuple(tensor.shape)}, which does not fit the scores of shape {scores}; "

@@ -166,12 +166,11 @@ def _check_rotary(x, positions) -> Tensor:
         raise ValueError(
             f"positions={positions!r} are no whole numbers; give torch.arange(start, start + {length})"
         )
-    try:
-        fits = positions.shape[-1:] == (length,) and torch.broadcast_shapes(
-            positions.shape, x.shape[:-1]
-        ) == torch.Size(x.shape[:-1])
-    except RuntimeError:
-        fits = False
+    fits = positions.shape[-1:] == (length,) and all(
+        size in (1, whole)
+        for size, whole in zip(positions.shape[::-1], x.shape[-2::-1], strict=False)
+    )
+    fits = fits and positions.ndim < x.ndim
     if not fits:
         raise ValueError(
             f"positions of shape {tuple(positions.shape)} do not fit x of shape {tuple(x.shape)}; "
