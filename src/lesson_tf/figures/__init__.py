@@ -1,0 +1,55 @@
+"""Pictures of the course: every function takes data, draws, and gives back Axes.
+
+Data may be torch tensors, numpy arrays or lists. With `ax` given, a function draws there and makes
+no figure; without, it makes a pyplot figure of one of two widths, `TEXT_WIDTH` or `PAGE_WIDTH`.
+Nothing calls `plt.show()`. A wrong argument raises `ValueError` before any figure is made.
+
+Rows of a heatmap are queries, columns are keys. Weights run from 0 to 1 in every picture, signed
+values are centred on 0, and a cell that a mask hides is hatched, never pale, for pale means small.
+"""
+
+from lesson_tf.figures.architecture import MODEL_PARTS, model_map
+from lesson_tf.figures.charts import bar_panels, bars, curves, vectors
+from lesson_tf.figures.heatmaps import (
+    attention_heatmap,
+    head_heatmaps,
+    positional_heatmap,
+    signed_heatmap,
+)
+from lesson_tf.figures.linked_map import LinkedMap
+from lesson_tf.figures.style import (
+    FONT_SIZE,
+    PAGE_WIDTH,
+    SIGNED,
+    STYLE,
+    TEXT_WIDTH,
+    WEIGHTS,
+    use_style,
+)
+from lesson_tf.figures.tokens import token_layers, token_row
+from lesson_tf.figures.waves import positional_waves, wave_views
+
+__all__ = [
+    "FONT_SIZE",
+    "MODEL_PARTS",
+    "PAGE_WIDTH",
+    "SIGNED",
+    "STYLE",
+    "TEXT_WIDTH",
+    "WEIGHTS",
+    "LinkedMap",
+    "attention_heatmap",
+    "bar_panels",
+    "bars",
+    "curves",
+    "head_heatmaps",
+    "model_map",
+    "positional_heatmap",
+    "positional_waves",
+    "signed_heatmap",
+    "token_layers",
+    "token_row",
+    "use_style",
+    "vectors",
+    "wave_views",
+]
