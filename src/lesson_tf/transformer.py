@@ -64,6 +64,21 @@ class Residual(nn.Module):
         return self.norm(x + self.dropout(sublayer(x)))
 
 
+def attend_and_record(attention: MultiHeadAttention, record: list | None, *inputs, **arguments):
+    """Call attention and return its output; a `record`, where one is given, receives the weights.
+
+    >>> record = []
+    >>> attend_and_record(MultiHeadAttention(8, 2), record, torch.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
+    >>> record[0].shape
+    torch.Size([1, 2, 5, 5])
+    """
+    output, weights = attention(*inputs, **arguments, need_weights=record is not None)
+    if record is not None:
+        record.append(weights)
+    return output
+
+
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward, each beside the residual stream.
 
@@ -86,7 +101,9 @@ class EncoderLayer(nn.Module):
         """Let tokens exchange, then let each think; a `record` receives the attention weights."""
 
         def attend(x):
-            return _attend(self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate)
+            return attend_and_record(
+                self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate
+            )
 
         x = self.attention_residual(x, attend)
         return self.feed_forward_residual(x, self.feed_forward)
@@ -124,10 +141,12 @@ class DecoderLayer(nn.Module):
         """Read what was written, then the source, then think; a `record` receives both weights."""
 
         def attend(x):
-            return _attend(self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate)
+            return attend_and_record(
+                self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate
+            )
 
         def attend_to_memory(x):
-            return _attend(self.cross_attention, record, x, memory, mask=memory_mask)
+            return attend_and_record(self.cross_attention, record, x, memory, mask=memory_mask)
 
         x = self.self_residual(x, attend)
         x = self.cross_residual(x, attend_to_memory)
@@ -273,13 +292,6 @@ class Transformer(nn.Module):
     def _padding(self, token_ids):
         pad_id = self.config.pad_id
         return None if pad_id is None else padding_mask(token_ids, pad_id)
-
-
-def _attend(attention, record, *inputs, **arguments):
-    output, weights = attention(*inputs, **arguments, need_weights=record is not None)
-    if record is not None:
-        record.append(weights)
-    return output
 
 
 def _relative_positions(config: TransformerConfig, length: int) -> dict:
