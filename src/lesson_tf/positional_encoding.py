@@ -11,6 +11,24 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
+def frequencies(width: int, base: float = 10000.0) -> Float[Tensor, " half"]:
+    """Return the angle that each pair of dimensions turns by in one position: 1 / base^(2i/width).
+
+    In float64, since the angle at a far position needs all digits.
+
+    Raises ValueError where the width is odd or the base is not above 1.
+
+    Source: Vaswani et al. (2017), section 3.5; Su et al. (2021), equation 15.
+
+    >>> frequencies(width=4).tolist()
+    [1.0, 0.01]
+    """
+    _check_pairs("width", width)
+    _check_base(base)
+    exponents = torch.arange(0, width, 2, dtype=torch.float64) / width
+    return base**-exponents
+
+
 def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor, "length d_model"]:
     r"""Tabulate sines and cosines whose wavelengths grow from 2π to almost 2π · base positions.
 
@@ -27,11 +45,10 @@ def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor
             [0.8415, 0.5403]])
     """
     _check_length(length)
-    positions = torch.arange(length)
-    angles = positions[:, None] * _frequencies("d_model", d_model, base)  # (length, d_model / 2)
-    return (
-        torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2).to(torch.get_default_dtype())
-    )
+    _check_pairs("d_model", d_model)
+    angles = torch.arange(length)[:, None] * frequencies(d_model, base)  # (length, d_model / 2)
+    table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+    return table.to(torch.get_default_dtype())
 
 
 class LearnedPositions(nn.Module):
@@ -86,7 +103,7 @@ def rotary(
             [0.5403, 0.8415]])
     """
     positions = _check_rotary(x, positions)
-    angles = positions[..., None] * _frequencies("d_k", x.shape[-1], base, x.device)
+    angles = positions[..., None] * frequencies(x.shape[-1], base).to(x.device)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # (..., length, d_k / 2)
     first, second = x[..., 0::2], x[..., 1::2]
     turned = (first * cos - second * sin, first * sin + second * cos)
@@ -128,21 +145,6 @@ def _alibi_slopes(heads: int) -> Float[Tensor, " heads"]:
     return torch.tensor(slopes + finer[: heads - power])
 
 
-def _frequencies(name: str, width: int, base: float, device=None) -> Float[Tensor, " half"]:
-    """Return 1 / base^(2i/width), in float64 since an angle at a far position needs all digits."""
-    _check_length(width, name)
-    if width % 2:
-        raise ValueError(
-            f"{name}={width} is odd, and each frequency needs a pair of dimensions; use {width - 1 or 2} or {width + 1}"
-        )
-    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < math.inf:
-        raise ValueError(
-            f"base={base!r} makes no growing wavelengths; use a number above 1, such as 10000.0"
-        )
-    exponents = torch.arange(0, width, 2, dtype=torch.float64, device=device) / width
-    return base**-exponents
-
-
 def _check_length(size, name: str = "length") -> None:
     if isinstance(size, bool) or not isinstance(size, int):
         raise ValueError(f"{name}={size!r} is no whole number; use 1 or more")
@@ -150,11 +152,28 @@ def _check_length(size, name: str = "length") -> None:
         raise ValueError(f"{name}={size} is too small; use 1 or more")
 
 
+def _check_pairs(name: str, width) -> None:
+    _check_length(width, name)
+    if width % 2:
+        nearest = f"{width - 1} or {width + 1}" if width > 1 else "2"
+        raise ValueError(
+            f"{name}={width} is odd, and each frequency needs a pair of dimensions; use {nearest}"
+        )
+
+
+def _check_base(base) -> None:
+    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < math.inf:
+        raise ValueError(
+            f"base={base!r} makes no growing wavelengths; use a number above 1, such as 10000.0"
+        )
+
+
 def _check_rotary(x, positions) -> Tensor:
     """Refuse what cannot be turned; return the positions, counted from 0 where none are given."""
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
         shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x={shape} cannot be turned; give a float tensor of shape (..., T, d_k)")
+    _check_pairs("d_k", x.shape[-1])
     length = x.shape[-2]
     if positions is None:
         return torch.arange(length, device=x.device)
