@@ -1,0 +1,29 @@
+"""What people try by habit, in a fresh environment: pip, then jupyter-book and pytest by name."""
+
+import os
+
+from newcomer import run
+
+
+def by_habit(folder, *command):
+    """Run a command with the environment activated."""
+    path = f"{folder}/env/bin:{os.environ['PATH']}"
+    return run(command, folder, seconds=1800, PATH=path, VIRTUAL_ENV=f"{folder}/env")
+
+
+def test_the_installed_packages_fit_together(installed):
+    checked = by_habit(installed, "pip", "check")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_jupyter_book_build(installed):
+    built = by_habit(installed, "jupyter-book", "build", ".")
+    assert built.returncode == 0, built.stdout
+    # With warnings it would say how many.
+    assert "build succeeded." in built.stdout
+    assert (installed / "_build/html/index.html").exists()
+
+
+def test_pytest_nbval(installed):
+    tested = by_habit(installed, "pytest", "-q", "--nbval", "book")
+    assert tested.returncode == 0, tested.stdout
