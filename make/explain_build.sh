@@ -7,5 +7,5 @@ esac
 if [ "$free" -lt 100 ]; then
     echo "The book was not built: the disk is full ($free MiB are free)." >&2
 else
-    echo "The book was not built: the lines above that say WARNING: or ERROR: name the page." >&2
+    echo "The book was not built: the lines above that say WARNING, ERROR or Extension error name the page." >&2
 fi
