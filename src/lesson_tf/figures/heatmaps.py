@@ -1,5 +1,6 @@
 """Matrices: attention weights of one head and of several, signed values, positional tables."""
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -216,10 +217,13 @@ def _panel_grid(
 
 
 def _trim_height(figure: Figure) -> None:
-    """Cut the empty space that equal aspect leaves above and below the panels."""
+    """Cut the empty space that equal aspect leaves above and below the panels.
+
+    Heights are whole tenths of an inch, so that a hair's breadth in a font changes no size.
+    """
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
-    figure.set_figheight(min(figure.get_figheight(), box.height + 0.2))
+    figure.set_figheight(min(figure.get_figheight(), math.ceil(10 * (box.height + 0.15)) / 10))
 
 
 def _cell(ax: Axes, shape: Sequence[int]) -> float:
