@@ -67,8 +67,9 @@ PARTS = [
 def run(command: Sequence[str], environment: dict[str, str]) -> tuple[bool, Counter]:
     """Run one command, show its output as it comes, and count the tests in pytest's summary."""
     print("+", " ".join(Path(word).name if "/bin/" in word else word for word in command))
-    # make's own flags (-j, -n) are not meant for the makes that tests start.
-    environment = {k: v for k, v in (os.environ | environment).items() if k != "MAKEFLAGS"}
+    # The flags and the depth of the make around this are not meant for the makes within.
+    environment = os.environ | environment
+    environment = {k: v for k, v in environment.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
     counts: Counter = Counter()
     with subprocess.Popen(
         command,

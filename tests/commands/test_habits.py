@@ -5,10 +5,13 @@ import os
 from newcomer import run
 
 
-def by_habit(folder, *command):
+def by_habit(folder, *command, **environment):
     """Run a command with the environment activated."""
-    path = f"{folder}/env/bin:{os.environ['PATH']}"
-    return run(command, folder, seconds=1800, PATH=path, VIRTUAL_ENV=f"{folder}/env")
+    environment |= {
+        "PATH": f"{folder}/env/bin:{os.environ['PATH']}",
+        "VIRTUAL_ENV": f"{folder}/env",
+    }
+    return run(command, folder, seconds=1800, **environment)
 
 
 def test_the_installed_packages_fit_together(installed):
@@ -25,5 +28,7 @@ def test_jupyter_book_build(installed):
 
 
 def test_pytest_nbval(installed):
-    tested = by_habit(installed, "pytest", "-q", "--nbval", "book")
+    # Two notebooks at a time, which changes how long it takes and nothing else.
+    two = {"PYTEST_ADDOPTS": "-n 2 --dist loadfile", "OMP_NUM_THREADS": "1"}
+    tested = by_habit(installed, "pytest", "--nbval", "book", **two)
     assert tested.returncode == 0, tested.stdout

@@ -130,7 +130,7 @@ def test_an_interrupted_build_is_repeated(book):
     with subprocess.Popen(["make", "book"], cwd=book, start_new_session=True) as process:
         while not builds(book):
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
     assert process.returncode != 0
     write_script(book / ".venv/bin/jupyter-book", BUILD)
     assert run(["make", "book"], book).returncode == 0
@@ -167,7 +167,7 @@ def test_serve_shows_the_book_on_the_next_free_port(book):
                 assert connection.getresponse().read() == b"the book"
                 connection.close()
             finally:
-                server.send_signal(signal.SIGINT)
+                server.terminate()
 
 
 def test_scripts_parse(root):
