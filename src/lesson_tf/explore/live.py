@@ -1,42 +1,57 @@
 """The ipywidgets view of an explorer: picture, sentence, controls; only a live kernel imports this."""
 
-import textwrap
+import html
 from typing import Any
 
 import ipywidgets
+import traitlets
 
 from lesson_tf import figures
 from lesson_tf.explore.explorer import Choice, Explorer, Slider
 
-SENTENCE_LINES = 2
 _WIDTH = f"{figures.TEXT_WIDTH * 120:.0f}px"
+# Low enough that picture and controls are seen together.
+_PICTURE = {
+    "width": _WIDTH,
+    "max_width": "calc(100% - 4px)",  # its margins
+    "height": "auto",
+    "max_height": "60vh",
+    "object_fit": "contain",
+    "object_position": "left",
+}
+# Two lines, so that the controls stay where they are when a sentence is shorter.
+_LINE = {"width": "auto", "max_width": _WIDTH, "min_height": "56px"}
+
+
+class Picture(ipywidgets.Image):
+    """A picture whose `tooltip` says what is to be seen, to the pointer and to screen readers."""
+
+    # The browser's half looks for it next to a tooltip, and shows no picture if it is missing.
+    description = traitlets.Unicode("").tag(sync=True)
 
 
 class LiveView:
     """Widgets that recompute an explorer whenever a control moves.
 
-    `container` holds the picture, the sentence (one label a line, plain text, room for two lines
-    reserved) and the controls. Values that do not go together leave the picture as it is and show
-    the package's sentence about them.
+    `container` holds the picture, the sentence (plain text, with room for two lines) and the
+    controls. Values that do not go together leave the picture as it is and show the package's
+    sentence about them.
     """
 
     def __init__(self, explorer: Explorer):
         self.explorer = explorer
         self.controls = {control.name: _widget(control) for control in explorer.controls}
-        self.picture = ipywidgets.Image(
-            format="png", layout={"width": _WIDTH, "max_width": "100%", "height": "auto"}
-        )
-        wide = {"width": "auto", "max_width": _WIDTH}
-        self.lines = [ipywidgets.Label(layout=wide) for _ in range(SENTENCE_LINES)]
-        self.container = ipywidgets.VBox([self.picture, *self.lines, *self.controls.values()])
+        self.picture = Picture(format="png", layout=_PICTURE)
+        self.line = ipywidgets.HTML(layout=_LINE)
+        self.container = ipywidgets.VBox([self.picture, self.line, *self.controls.values()])
         for widget in self.controls.values():
             widget.observe(self._update, names="value")
         self._update()
 
     @property
     def sentence(self) -> str:
-        """What the lines say together."""
-        return " ".join(line.value for line in self.lines if line.value)
+        """What is said beneath the picture."""
+        return html.unescape(self.line.value)
 
     def _update(self, change: object = None) -> None:
         values = {name: _value(widget) for name, widget in self.controls.items()}
@@ -46,14 +61,13 @@ class LiveView:
             self._say(str(error))
             return
         self.picture.value = self.explorer.draw(state)
+        self.picture.tooltip = state.sentence
         self._say(state.sentence)
 
     def _say(self, sentence: str) -> None:
-        lines = textwrap.wrap(sentence, width=92)
-        shown = [*lines[: SENTENCE_LINES - 1], " ".join(lines[SENTENCE_LINES - 1 :])]
-        for label, line in zip(self.lines, shown + [""] * SENTENCE_LINES, strict=False):
-            label.value = line
-        self.picture.tooltip = sentence
+        # HTML, since a label never breaks its line in a narrow window; escaped, since readers' own
+        # tokens stand in it.
+        self.line.value = html.escape(sentence)
 
 
 def live_view(explorer: Explorer) -> dict[str, Any]:
@@ -63,7 +77,9 @@ def live_view(explorer: Explorer) -> dict[str, Any]:
 
 
 def _widget(control: Slider | Choice) -> ipywidgets.Widget:
-    common = {"description": control.name, "style": {"description_width": "7em"}}
+    # Without a tooltip of its own, the name of a slider would show the word "null".
+    named = {"description": control.name, "tooltip": control.name}
+    common = named | {"style": {"description_width": "7em"}}
     if isinstance(control, Choice):
         return ipywidgets.ToggleButtons(options=control.stops, value=control.default, **common)
     # One picture takes longer than a slider needs to send the next value: wait for its release.
