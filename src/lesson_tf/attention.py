@@ -6,11 +6,14 @@ width d_k = d_model / h. Masks are boolean and True where attention is allowed.
 
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+LARGEST_TENSOR = 2**32  # entries: 16 gigabytes in float32; more is taken for a slip of the pen
 
 
 def scaled_dot_product_attention(
@@ -27,7 +30,7 @@ def scaled_dot_product_attention(
 
     Returns the output `(..., queries, d_v)` and the weights `(..., queries, keys)`, whose rows sum to 1.
 
-    Raises ValueError where shapes or types do not fit.
+    Raises ValueError where shapes, types or devices do not fit.
 
     Source: Vaswani et al. (2017), equation 1: softmax(QK^T / √d_k) V.
 
@@ -63,7 +66,7 @@ def causal_mask(length: int) -> Bool[Tensor, "length length"]:
     >>> causal_mask(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
-    _check_size("length", length)
+    _check_size("length", length, most=math.isqrt(LARGEST_TENSOR))
     return torch.ones(length, length, dtype=torch.bool).tril()
 
 
@@ -76,16 +79,12 @@ def padding_mask(
 
     Raises ValueError where the ids are no whole numbers of shape `(B, T)`.
 
+    Source: Vaswani et al. (2017), section 3.2.3, which masks the future in the same way.
+
     >>> padding_mask(torch.tensor([[5, 6, 0]]), pad_id=0).squeeze().tolist()
     [True, True, False]
     """
-    if not isinstance(token_ids, Tensor) or token_ids.is_floating_point() or token_ids.ndim != 2:
-        raise ValueError(
-            f"token_ids={_describe(token_ids)} cannot be read; give whole numbers of shape (B, T), "
-            "for one sentence ids[None]"
-        )
-    if isinstance(pad_id, bool) or not isinstance(pad_id, int):
-        raise ValueError(f"pad_id={pad_id!r} is no token id; use a whole number such as 0")
+    _check_padding(token_ids, pad_id)
     return (token_ids != pad_id)[:, None, None, :]
 
 
@@ -97,12 +96,14 @@ class SimpleAttention(nn.Module):
 
     Raises ValueError where d_model is not a positive whole number or x is not `(..., T, d_model)`.
 
+    Source: Vaswani et al. (2017), equation 1, with Q, K and V from the same x.
+
     >>> SimpleAttention(8)(torch.zeros(2, 5, 8)).shape
     torch.Size([2, 5, 8])
     """
 
     def __init__(self, d_model: int):
-        _check_size("d_model", d_model)
+        _check_size("d_model", d_model, most=math.isqrt(LARGEST_TENSOR))
         super().__init__()
         self.d_model = d_model
         self.w_q = nn.Linear(d_model, d_model)
@@ -113,7 +114,7 @@ class SimpleAttention(nn.Module):
         self, x: Float[Tensor, "*batch length d_model"]
     ) -> Float[Tensor, "*batch length d_model"]:
         """Let every token of x attend to every token of x."""
-        _check_vectors("x", x, self.d_model)
+        _check_vectors("x", x, self.d_model, self.w_q.weight)
         Q = self.w_q(x)
         K = self.w_k(x)
         V = self.w_v(x)
@@ -124,6 +125,10 @@ class SimpleAttention(nn.Module):
 
 class KeyValueCache:
     """The keys and values of the tokens seen so far, so that a new token costs one row and not a whole pass.
+
+    Raises ValueError where new keys and values do not continue those held.
+
+    Source: Shazeer (2019), section 2.4 (incremental attention).
 
     >>> cache = KeyValueCache()
     >>> _ = cache.append(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4))
@@ -145,7 +150,11 @@ class KeyValueCache:
         key: Float[Tensor, "*batch heads new d_k"],
         value: Float[Tensor, "*batch heads new d_v"],
     ) -> tuple[Float[Tensor, "*batch heads keys d_k"], Float[Tensor, "*batch heads keys d_v"]]:
-        """Add the new tokens' keys and values; return those of all tokens."""
+        """Add the new tokens' keys and values; return those of all tokens.
+
+        Raises ValueError where they do not continue those held.
+        """
+        _check_appended(self, key, value)
         if self.key is not None:
             key = torch.cat((self.key, key), dim=-2)
             value = torch.cat((self.value, value), dim=-2)
@@ -214,13 +223,14 @@ class MultiHeadAttention(nn.Module):
         Returns the output `(..., T_q, d_model)` and the weights `(..., h, T_q, T_k)`, or None in their place
         where they are not asked for: then torch's fused kernel computes the output without storing them.
 
-        Raises ValueError where shapes or types do not fit.
+        Raises ValueError where shapes, types or devices do not fit.
         """
         self._check_inputs(query, key, value)
+        _check_options(rotate, cache, need_weights)
         if cache is not None and key is not None and cache.length:
-            queries = self.split(self.w_q(query))
-            queries = rotate(queries) if rotate else queries
+            queries = _rotated(rotate, self.split(self.w_q(query)))
             keys, values = cache.key, cache.value
+            _check_cached(keys, queries, key)
         else:
             queries, keys, values = self._project(query, key, value, rotate)
             if cache is not None:
@@ -233,9 +243,7 @@ class MultiHeadAttention(nn.Module):
         key = query if key is None else key
         value = key if value is None else value
         queries, keys = self.split(self.w_q(query)), self.split(self.w_k(key))
-        if rotate is not None:
-            queries, keys = rotate(queries), rotate(keys)
-        return queries, keys, self.split(self.w_v(value))
+        return _rotated(rotate, queries), _rotated(rotate, keys), self.split(self.w_v(value))
 
     def _attend(self, query, key, value, mask, bias, need_weights):
         dropout = self.dropout if self.training else 0.0
@@ -248,7 +256,7 @@ class MultiHeadAttention(nn.Module):
         return output, weights
 
     def _check_inputs(self, query, key, value):
-        _check_vectors("query", query, self.d_model)
+        _check_vectors("query", query, self.d_model, self.w_q.weight)
         if key is None and value is not None:
             raise ValueError(
                 "a value was given without its key; give both, or neither for self-attention"
@@ -256,7 +264,7 @@ class MultiHeadAttention(nn.Module):
         for name, tensor in (("key", key), ("value", value)):
             if tensor is None:
                 continue
-            _check_vectors(name, tensor, self.d_model)
+            _check_vectors(name, tensor, self.d_model, self.w_q.weight)
             if tensor.shape[:-2] != query.shape[:-2]:
                 raise ValueError(
                     f"{name} of shape {tuple(tensor.shape)} has another batch than the query of shape "
@@ -266,6 +274,15 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs exactly one value"
             )
+
+
+def _rotated(rotate, x):
+    """Apply rotate, where there is one, and refuse what it gives back in another shape or type."""
+    if rotate is None:
+        return x
+    turned = rotate(x)
+    _check_rotated(x, turned)
+    return turned
 
 
 def _fused_attention(query, key, value, mask, bias, dropout):
@@ -283,21 +300,32 @@ def _fused_attention(query, key, value, mask, bias, dropout):
 def _describe(value) -> str:
     """Name what was given in a few words: a tensor by shape and type, anything else as it is."""
     if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
-    text = repr(value)
+        kind = "a tensor" if value.layout is torch.strided else "a sparse tensor"
+        return f"{kind} of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    text = " ".join(repr(value).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _check_size(name: str, size) -> None:
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise ValueError(f"{name}={_describe(size)} is no whole number; use 1 or more")
+def _check_size(name: str, size, most: int = LARGEST_TENSOR) -> None:
+    if isinstance(size, torch.SymInt) or torch.jit.is_tracing():
+        return  # an exported model takes any length
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        finite = isinstance(size, Real) and math.isfinite(size)
+        nearest = min(max(1, round(size)), most) if finite else 1
+        raise ValueError(
+            f"{name}={_describe(size)} is no whole number; use 1 or more, such as {nearest}"
+        )
     if size < 1:
-        raise ValueError(f"{name}={size} is too small; use 1 or more")
+        raise ValueError(f"{name}={_describe(size)} is too small; use 1 or more")
+    if size > most:
+        raise ValueError(f"{name}={_describe(size)} is too large; use 1 to {most}")
 
 
 def _check_heads(d_model, heads) -> None:
-    _check_size("d_model", d_model)
-    _check_size("heads", heads)
+    for name, size in (("d_model", d_model), ("heads", heads)):
+        _check_size(name, size, most=math.isqrt(LARGEST_TENSOR))
     if d_model % heads:
         divisors = ", ".join(str(n) for n in range(1, d_model + 1) if d_model % n == 0)
         below, above = d_model // heads * heads, (d_model // heads + 1) * heads
@@ -309,35 +337,120 @@ def _check_heads(d_model, heads) -> None:
 
 
 def _check_dropout(dropout) -> None:
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        nearest = "0.9" if isinstance(dropout, int | float) and dropout >= 1 else "0.0"
+    number = isinstance(dropout, Real) and not isinstance(dropout, bool)
+    if not number or not 0 <= dropout < 1:
+        nearest = "0.9" if number and dropout >= 1 else "0.0"
         raise ValueError(
             f"dropout={_describe(dropout)} is no share of weights to drop; "
             f"use a number from 0 up to but not including 1, such as {nearest}"
         )
 
 
-def _check_vectors(name: str, x, d_model: int) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
+def _is_float(x) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point() and x.layout is torch.strided
+
+
+def _is_whole(x) -> bool:
+    if not isinstance(x, Tensor) or x.layout is not torch.strided:
+        return False
+    return not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
+
+
+def _check_padding(token_ids, pad_id) -> None:
+    if not _is_whole(token_ids) or token_ids.ndim != 2:
         raise ValueError(
-            f"{name}={_describe(x)} holds no vectors; give a float tensor of shape (..., T, {d_model})"
+            f"token_ids={_describe(token_ids)} cannot be read; give whole numbers of shape (B, T), "
+            "for one sentence ids[None]"
         )
-    if x.ndim < 2 or x.shape[-1] != d_model:
+    if isinstance(pad_id, bool) or not isinstance(pad_id, Integral) or abs(pad_id) >= 2**63:
+        raise ValueError(f"pad_id={_describe(pad_id)} is no token id; use a whole number such as 0")
+
+
+def _check_vectors(name: str, x, d_model: int, weight: Tensor, least_rank: int = 2) -> None:
+    shape = "(..., T, d_model)" if least_rank == 2 else "(..., d_model)"
+    shape = shape.replace("d_model", str(d_model))
+    if not _is_float(x):
         raise ValueError(
-            f"{name} has shape {tuple(x.shape)}; its shape must be (..., T, {d_model}), "
+            f"{name}={_describe(x)} holds no vectors; give a float tensor of shape {shape}"
+        )
+    if x.ndim < least_rank or x.shape[-1] != d_model:
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape)}; its shape must be {shape}, "
             f"since d_model={d_model} is the width of each token's vector"
+        )
+    if x.device != weight.device:
+        raise ValueError(
+            f"{name} is on {x.device} and the weights on {weight.device}; "
+            f"move it by {name}.to({str(weight.device)!r})"
+        )
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"{name} is {x.dtype} and the weights are {weight.dtype}; "
+            f"convert it by {name}.to({weight.dtype})"
+        )
+
+
+def _check_options(rotate, cache, need_weights) -> None:
+    if rotate is not None and not callable(rotate):
+        raise ValueError(
+            f"rotate={_describe(rotate)} cannot be called; give a function of one tensor, such as rotary"
+        )
+    if cache is not None and not isinstance(cache, KeyValueCache):
+        raise ValueError(f"cache={_describe(cache)} holds no keys; give a KeyValueCache(), or None")
+    if not isinstance(need_weights, bool):
+        raise ValueError(
+            f"need_weights={_describe(need_weights)} is no yes or no; use True or False"
+        )
+
+
+def _check_rotated(before: Tensor, after) -> None:
+    same = isinstance(after, Tensor) and after.shape == before.shape
+    if not same or (after.dtype, after.device) != (before.dtype, before.device):
+        raise ValueError(
+            f"rotate made {_describe(after)} of {_describe(before)}; "
+            "it must give back the same shape, type and device, as rotary does"
+        )
+
+
+def _check_appended(cache: KeyValueCache, key, value) -> None:
+    for name, held, new in (("key", cache.key, key), ("value", cache.value, value)):
+        if not _is_float(new) or new.ndim < 2:
+            raise ValueError(
+                f"{name}={_describe(new)} cannot be held; give a float tensor of shape (..., T, width)"
+            )
+        if held is None:
+            continue
+        same = (held.dtype, held.device) == (new.dtype, new.device)
+        if not same or held.ndim != new.ndim or held[..., :0, :].shape != new[..., :0, :].shape:
+            raise ValueError(
+                f"the new {name} is {_describe(new)} and the cache holds {_describe(held)}; all but the "
+                "number of tokens must agree, so use one cache for each layer and each batch"
+            )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs exactly one value"
+        )
+
+
+def _check_cached(cached: Tensor, queries: Tensor, key: Tensor) -> None:
+    """Refuse a cache that was filled from another source than this cross-attention's."""
+    expected = (*queries.shape[:-2], key.shape[-2], queries.shape[-1])
+    if cached.shape != expected or cached.dtype != queries.dtype:
+        raise ValueError(
+            f"the cache holds keys of shape {tuple(cached.shape)} and this source needs {expected}; "
+            "use a new KeyValueCache() for each source and each layer"
         )
 
 
 def _check_attention(query, key, value, mask, bias) -> None:
     for name, tensor in (("query", query), ("key", key), ("value", value)):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.ndim < 2:
+        if not _is_float(tensor) or tensor.ndim < 2:
             raise ValueError(
                 f"{name}={_describe(tensor)} cannot attend; give a float tensor of shape (..., T, width)"
             )
-    if query.shape[-1] != key.shape[-1]:
+    if query.shape[-1] != key.shape[-1] or not query.shape[-1]:
         raise ValueError(
-            f"the query is {query.shape[-1]} wide and the key {key.shape[-1]}; a dot product needs the same d_k"
+            f"the query is {query.shape[-1]} wide and the key {key.shape[-1]}; a dot product needs the same d_k, 1 or more"
         )
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(
@@ -345,7 +458,13 @@ def _check_attention(query, key, value, mask, bias) -> None:
         )
     if not query.dtype == key.dtype == value.dtype:
         raise ValueError(
-            f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}; give all in one type"
+            f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}; give all in one type, "
+            f"such as {query.dtype}"
+        )
+    if not query.device == key.device == value.device:
+        raise ValueError(
+            f"query, key and value are on {query.device}, {key.device} and {value.device}; "
+            f"move all to one device, such as {query.device}"
         )
     try:
         torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
@@ -365,18 +484,24 @@ def _check_mask(mask, bias, query, key, any_rank: bool = False) -> None:
     if key.shape[:-2] != leading:
         leading = torch.broadcast_shapes(leading, key.shape[:-2])
     scores = (*leading, query.shape[-2], key.shape[-2])
-    if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
+    boolean = isinstance(mask, Tensor) and mask.dtype == torch.bool
+    if mask is not None and not (boolean and mask.layout is torch.strided):
         raise ValueError(
             f"mask={_describe(mask)} is not boolean; give True where attention is allowed, "
             "for example causal_mask(T), or mask != 0"
         )
-    if bias is not None and (not isinstance(bias, Tensor) or not bias.is_floating_point()):
+    if bias is not None and not _is_float(bias):
         raise ValueError(
             f"bias={_describe(bias)} cannot be added to the scores; give a float tensor"
         )
     for name, tensor in (("mask", mask), ("bias", bias)):
         if tensor is None:
             continue
+        if tensor.device != query.device:
+            raise ValueError(
+                f"the {name} is on {tensor.device} and the query on {query.device}; "
+                f"move it by {name}.to({str(query.device)!r})"
+            )
         fits = 2 <= tensor.ndim <= len(scores) and all(
             size in (1, whole)
             for size, whole in zip(tensor.shape[::-1], scores[::-1], strict=False)

@@ -5,10 +5,13 @@ to the scores.
 """
 
 import math
+from numbers import Integral, Real
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+LARGEST_TENSOR = 2**32  # entries: 16 gigabytes in float32; more is taken for a slip of the pen
 
 
 def frequencies(width: int, base: float = 10000.0) -> Float[Tensor, " half"]:
@@ -24,6 +27,7 @@ def frequencies(width: int, base: float = 10000.0) -> Float[Tensor, " half"]:
     [1.0, 0.01]
     """
     _check_pairs("width", width)
+    _check_entries(width=width)
     _check_base(base)
     exponents = torch.arange(0, width, 2, dtype=torch.float64) / width
     return base**-exponents
@@ -46,6 +50,7 @@ def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor
     """
     _check_length(length)
     _check_pairs("d_model", d_model)
+    _check_entries(length=length, d_model=d_model)
     angles = torch.arange(length)[:, None] * frequencies(d_model, base)  # (length, d_model / 2)
     table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
     return table.to(torch.get_default_dtype())
@@ -65,21 +70,28 @@ class LearnedPositions(nn.Module):
     def __init__(self, max_length: int, d_model: int):
         _check_length(max_length, "max_length")
         _check_length(d_model, "d_model")
+        _check_entries(max_length=max_length, d_model=d_model)
         super().__init__()
         self.max_length = max_length
         self.weight = nn.Parameter(torch.randn(max_length, d_model) * 0.02)
 
     def forward(self, length: int, start: int = 0) -> Float[Tensor, "length d_model"]:
-        """Return the vectors of the positions start to start + length - 1."""
+        """Return the vectors of the positions start to start + length - 1, `(length, d_model)`.
+
+        Raises ValueError where a position is not among those learned.
+        """
+        self._check_span(length, start)
+        return self.weight[start : start + length]
+
+    def _check_span(self, length, start):
         _check_length(length)
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise ValueError(f"start={start!r} is no position; use 0 or more")
+        if isinstance(start, bool) or not isinstance(start, Integral) or start < 0:
+            raise ValueError(f"start={_describe(start)} is no position; use 0 or more")
         if start + length > self.max_length:
             raise ValueError(
                 f"length={start + length} is longer than the max_length={self.max_length} positions that were "
                 f"learned; use at most {self.max_length}, or positions that need no table (sinusoidal, rotary, alibi)"
             )
-        return self.weight[start : start + length]
 
 
 def rotary(
@@ -128,6 +140,7 @@ def alibi_bias(heads: int, queries: int, keys: int) -> Float[Tensor, "heads quer
     """
     for name, size in (("heads", heads), ("queries", queries), ("keys", keys)):
         _check_length(size, name)
+    _check_entries(heads=heads, queries=queries, keys=keys)
     if queries > keys:
         raise ValueError(
             f"queries={queries} are more than keys={keys}; the queries are the last of the keys' positions, "
@@ -145,11 +158,40 @@ def _alibi_slopes(heads: int) -> Float[Tensor, " heads"]:
     return torch.tensor(slopes + finer[: heads - power])
 
 
+def _describe(value) -> str:
+    """Name what was given in a few words: a tensor by shape and type, anything else as it is."""
+    if isinstance(value, Tensor):
+        kind = "a tensor" if value.layout is torch.strided else "a sparse tensor"
+        return f"{kind} of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
 def _check_length(size, name: str = "length") -> None:
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise ValueError(f"{name}={size!r} is no whole number; use 1 or more")
+    if isinstance(size, torch.SymInt) or torch.jit.is_tracing():
+        return  # an exported model takes any length
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        finite = isinstance(size, Real) and math.isfinite(size)
+        nearest = min(max(1, round(size)), LARGEST_TENSOR) if finite else 1
+        raise ValueError(
+            f"{name}={_describe(size)} is no whole number; use 1 or more, such as {nearest}"
+        )
     if size < 1:
-        raise ValueError(f"{name}={size} is too small; use 1 or more")
+        raise ValueError(f"{name}={_describe(size)} is too small; use 1 or more")
+
+
+def _check_entries(**sizes) -> None:
+    """Refuse a tensor that no machine of a reader could hold."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return  # an exported model takes any length
+    entries = math.prod(int(size) for size in sizes.values())
+    if entries > LARGEST_TENSOR:
+        given = " and ".join(f"{name}={_describe(size)}" for name, size in sizes.items())
+        raise ValueError(
+            f"{given} make a tensor that is too large; use sizes whose product is at most {LARGEST_TENSOR}"
+        )
 
 
 def _check_pairs(name: str, width) -> None:
@@ -162,28 +204,30 @@ def _check_pairs(name: str, width) -> None:
 
 
 def _check_base(base) -> None:
-    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < math.inf:
+    number = isinstance(base, Real) and not isinstance(base, bool)
+    if not number or not 1 < base <= 1e300:
         raise ValueError(
-            f"base={base!r} makes no growing wavelengths; use a number above 1, such as 10000.0"
+            f"base={_describe(base)} makes no growing wavelengths; use a number above 1, such as 10000.0"
         )
 
 
 def _check_rotary(x, positions) -> Tensor:
     """Refuse what cannot be turned; return the positions, counted from 0 where none are given."""
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
-        shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x={shape} cannot be turned; give a float tensor of shape (..., T, d_k)")
+    dense = isinstance(x, Tensor) and x.is_floating_point() and x.layout is torch.strided
+    if not dense or x.ndim < 2:
+        raise ValueError(
+            f"x={_describe(x)} cannot be turned; give a float tensor of shape (..., T, d_k)"
+        )
     _check_pairs("d_k", x.shape[-1])
     length = x.shape[-2]
     if positions is None:
         return torch.arange(length, device=x.device)
-    if (
-        not isinstance(positions, Tensor)
-        or positions.is_floating_point()
-        or positions.dtype == torch.bool
-    ):
+    whole = isinstance(positions, Tensor) and not (
+        positions.is_floating_point() or positions.is_complex() or positions.dtype == torch.bool
+    )
+    if not whole:
         raise ValueError(
-            f"positions={positions!r} are no whole numbers; give torch.arange(start, start + {length})"
+            f"positions={_describe(positions)} are no whole numbers; give torch.arange(start, start + {length})"
         )
     fits = positions.shape[-1:] == (length,) and all(
         size in (1, whole)
@@ -194,5 +238,10 @@ def _check_rotary(x, positions) -> Tensor:
         raise ValueError(
             f"positions of shape {tuple(positions.shape)} do not fit x of shape {tuple(x.shape)}; "
             f"use ({length},), one position for each token"
+        )
+    if positions.device != x.device:
+        raise ValueError(
+            f"positions are on {positions.device} and x is on {x.device}; "
+            f"move them by positions.to({str(x.device)!r})"
         )
     return positions

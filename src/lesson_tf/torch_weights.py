@@ -3,6 +3,7 @@
 from functools import singledispatch
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesson_tf.attention import MultiHeadAttention
@@ -17,7 +18,8 @@ def copy_torch_weights(ours: nn.Module, theirs: nn.Module) -> None:
     DecoderLayer from nn.TransformerDecoderLayer, and the encoder and decoder of a Transformer from
     nn.Transformer (which has no embeddings and no output layer).
 
-    Raises ValueError where the two are no such pair or differ in size.
+    Raises ValueError where the two are no such pair, differ in size, or would compute different functions
+    (norm order, epsilon, activation, positions that act inside attention).
 
     >>> ours, theirs = MultiHeadAttention(8, 2), nn.MultiheadAttention(8, 2, batch_first=True)
     >>> copy_torch_weights(ours, theirs)
@@ -37,6 +39,10 @@ def _(ours: MultiHeadAttention, theirs: nn.Module) -> None:
         raise ValueError(
             "MultiHeadAttention has one width and biases; use kdim=None, vdim=None and bias=True"
         )
+    if theirs.bias_k is not None or theirs.add_zero_attn:
+        raise ValueError(
+            "MultiHeadAttention adds no keys of its own; use add_bias_kv=False and add_zero_attn=False"
+        )
     if ours.heads != theirs.num_heads:
         raise ValueError(
             f"ours has {ours.heads} heads and torch's {theirs.num_heads}; build both with the same heads"
@@ -51,6 +57,7 @@ def _(ours: MultiHeadAttention, theirs: nn.Module) -> None:
 @copy_torch_weights.register
 def _(ours: EncoderLayer, theirs: nn.Module) -> None:
     _check_pair(ours, theirs, nn.TransformerEncoderLayer)
+    _check_same_function(ours.attention_residual, theirs)
     copy_torch_weights(ours.self_attention, theirs.self_attn)
     _copy_feed_forward(ours.feed_forward, theirs)
     _copy_module(ours.attention_residual.norm, theirs.norm1)
@@ -60,6 +67,7 @@ def _(ours: EncoderLayer, theirs: nn.Module) -> None:
 @copy_torch_weights.register
 def _(ours: DecoderLayer, theirs: nn.Module) -> None:
     _check_pair(ours, theirs, nn.TransformerDecoderLayer)
+    _check_same_function(ours.self_residual, theirs)
     copy_torch_weights(ours.self_attention, theirs.self_attn)
     copy_torch_weights(ours.cross_attention, theirs.multihead_attn)
     _copy_feed_forward(ours.feed_forward, theirs)
@@ -71,6 +79,11 @@ def _(ours: DecoderLayer, theirs: nn.Module) -> None:
 @copy_torch_weights.register
 def _(ours: Transformer, theirs: nn.Module) -> None:
     _check_pair(ours, theirs, nn.Transformer)
+    if ours.config.positions in ("rotary", "alibi"):
+        raise ValueError(
+            f"positions={ours.config.positions!r} act inside attention, which nn.Transformer cannot do; "
+            "use none, sinusoidal or learned"
+        )
     for our_stack, their_stack in ((ours.encoder, theirs.encoder), (ours.decoder, theirs.decoder)):
         if len(our_stack.layers) != len(their_stack.layers):
             raise ValueError(
@@ -88,6 +101,10 @@ def _copy_feed_forward(ours: FeedForward, theirs: nn.Module) -> None:
 
 
 def _copy_module(ours: nn.Module, theirs: nn.Module) -> None:
+    if theirs is None or theirs.bias is None:
+        raise ValueError(
+            "ours has biases and last layer norms; build torch's with bias=True and a norm"
+        )
     _copy(ours.weight, theirs.weight)
     _copy(ours.bias, theirs.bias)
 
@@ -106,4 +123,23 @@ def _check_pair(ours: nn.Module, theirs: nn.Module, expected: type) -> None:
     if not isinstance(theirs, expected):
         raise ValueError(
             f"{type(ours).__name__} takes the weights of nn.{expected.__name__}, not of {type(theirs).__name__}"
+        )
+
+
+def _check_same_function(residual: nn.Module, theirs: nn.Module) -> None:
+    """Refuse a layer that has the same weights and does something else with them."""
+    if residual.norm_first != theirs.norm_first:
+        raise ValueError(
+            f"ours has norm_first={residual.norm_first} and torch's norm_first={theirs.norm_first}; "
+            "build both with the same order"
+        )
+    if residual.norm.eps != theirs.norm1.eps:
+        raise ValueError(
+            f"ours has layer_norm_eps={residual.norm.eps} and torch's {theirs.norm1.eps}; build both with the same"
+        )
+    activation = theirs.activation
+    if activation is not F.relu and not isinstance(activation, nn.ReLU):
+        name = getattr(activation, "__name__", type(activation).__name__)
+        raise ValueError(
+            f"torch's layer uses {name} and ours relu; build it with activation='relu'"
         )

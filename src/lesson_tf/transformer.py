@@ -1,19 +1,33 @@
 """The Transformer, encoder and decoder, in one sitting: each class is one concept of the paper.
 
-`TransformerConfig` names the sizes. x stands for the residual stream `(B, T, d_model)`: one vector a
-token, to which every part adds.
+x stands for the residual stream `(B, T, d_model)`: one vector a token, to which every part adds.
 """
 
 import math
 from collections.abc import Callable
 
-import torch
+import torch  # noqa: F401 (the examples use it)
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from lesson_tf.attention import MultiHeadAttention, causal_mask, padding_mask
+from lesson_tf.attention import (
+    MultiHeadAttention,
+    _check_dropout,
+    _check_size,
+    _check_vectors,
+    causal_mask,
+    padding_mask,
+)
 from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
-from lesson_tf.transformer_config import TransformerConfig
+from lesson_tf.transformer_config import (
+    TransformerConfig,
+    _check_is_config,
+    _check_memory,
+    _check_record,
+    _check_source,
+    _check_sublayer,
+    _check_token_ids,
+)
 
 Stream = Float[Tensor, "batch length d_model"]
 SelfMask = Bool[Tensor, "... #length #length"] | None
@@ -23,7 +37,7 @@ MemoryMask = Bool[Tensor, "... #length #keys"] | None
 class FeedForward(nn.Module):
     """Widen each token's vector to d_ff, keep what is positive, and come back to d_model.
 
-    Every token is treated alone, and all alike.
+    Every token is treated alone, and all alike. Raises ValueError where a size or the width of x is wrong.
 
     Source: Vaswani et al. (2017), equation 2.
 
@@ -32,6 +46,9 @@ class FeedForward(nn.Module):
     """
 
     def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0):
+        _check_size("d_model", d_model)
+        _check_size("d_ff", d_ff)
+        _check_dropout(dropout)
         super().__init__()
         self.widen = nn.Linear(d_model, d_ff)
         self.narrow = nn.Linear(d_ff, d_model)
@@ -39,11 +56,14 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Apply both layers to each vector."""
+        _check_vectors("x", x, self.widen.in_features, self.widen.weight, least_rank=1)
         return self.narrow(self.dropout(self.widen(x).relu()))
 
 
 class Residual(nn.Module):
     """Add what a sublayer says to the stream, with layer norm before the sublayer or after the sum.
+
+    Raises ValueError where x is not `(..., T, d_model)` or the sublayer cannot be called.
 
     Source: Vaswani et al. (2017), section 3.1 (after); Xiong et al. (2020) (before).
 
@@ -52,6 +72,7 @@ class Residual(nn.Module):
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.norm_first = config.norm_first
         self.norm = nn.LayerNorm(config.d_model, eps=config.layer_norm_eps)
@@ -59,6 +80,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Stream, sublayer: Callable[[Tensor], Tensor]) -> Stream:
         """Return x + sublayer(norm(x)), or norm(x + sublayer(x))."""
+        _check_sublayer(x, sublayer, self.norm.weight)
         if self.norm_first:
             return x + self.dropout(sublayer(self.norm(x)))
         return self.norm(x + self.dropout(sublayer(x)))
@@ -67,12 +89,15 @@ class Residual(nn.Module):
 def attend_and_record(attention: MultiHeadAttention, record: list | None, *inputs, **arguments):
     """Call attention and return its output; a `record`, where one is given, receives the weights.
 
+    Raises ValueError where the record is no list, and what attention raises.
+
     >>> record = []
     >>> attend_and_record(MultiHeadAttention(8, 2), record, torch.zeros(1, 5, 8)).shape
     torch.Size([1, 5, 8])
     >>> record[0].shape
     torch.Size([1, 2, 5, 5])
     """
+    _check_record(record)
     output, weights = attention(*inputs, **arguments, need_weights=record is not None)
     if record is not None:
         record.append(weights)
@@ -82,6 +107,7 @@ def attend_and_record(attention: MultiHeadAttention, record: list | None, *input
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward, each beside the residual stream.
 
+    Raises ValueError where x is not `(..., T, d_model)` or an argument does not fit it.
     Source: Vaswani et al. (2017), figure 1, left.
 
     >>> EncoderLayer(TransformerConfig(9, 9, d_model=8))(torch.zeros(2, 5, 8)).shape
@@ -89,6 +115,7 @@ class EncoderLayer(nn.Module):
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.self_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
         self.feed_forward = FeedForward(config.d_model, config.d_ff, config.dropout)
@@ -112,6 +139,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Masked self-attention, cross-attention to the encoder's output, then feed-forward.
 
+    Raises ValueError where x or the memory is not `(..., T, d_model)` or an argument does not fit it.
     Source: Vaswani et al. (2017), figure 1, right.
 
     >>> layer = DecoderLayer(TransformerConfig(9, 9, d_model=8))
@@ -120,6 +148,7 @@ class DecoderLayer(nn.Module):
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.self_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
         self.cross_attention = MultiHeadAttention(config.d_model, config.heads, config.dropout)
@@ -140,6 +169,9 @@ class DecoderLayer(nn.Module):
     ) -> Stream:
         """Read what was written, then the source, then think; a `record` receives both weights."""
 
+        _check_vectors("x", x, self.self_attention.d_model, self.self_attention.w_q.weight)
+        _check_memory(x, memory, self.cross_attention.w_k.weight)
+
         def attend(x):
             return attend_and_record(
                 self.self_attention, record, x, mask=mask, bias=bias, rotate=rotate
@@ -156,11 +188,14 @@ class DecoderLayer(nn.Module):
 class Encoder(nn.Module):
     """A stack of encoder layers and a last layer norm.
 
+    Raises ValueError where x is not `(B, T, d_model)`. Source: Vaswani et al. (2017), figure 1, left.
+
     >>> Encoder(TransformerConfig(9, 9, d_model=8))(torch.zeros(2, 5, 8)).shape
     torch.Size([2, 5, 8])
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.config = config
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
@@ -168,7 +203,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Stream, mask: SelfMask = None, record: list | None = None) -> Stream:
         """Pass x through all layers; a `record` receives each layer's weights `(B, h, T, T)`."""
-        relative = _relative_positions(self.config, x.shape[1])
+        _check_vectors("x", x, self.config.d_model, self.norm.weight)
+        relative = _relative_positions(self.config, x)
         for layer in self.layers:
             x = layer(x, mask, **relative, record=record)
         return self.norm(x)
@@ -177,12 +213,15 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """A stack of decoder layers and a last layer norm.
 
+    Raises ValueError where x or the memory does not fit. Source: Vaswani et al. (2017), figure 1, right.
+
     >>> decoder = Decoder(TransformerConfig(9, 9, d_model=8))
     >>> decoder(torch.zeros(2, 3, 8), memory=torch.zeros(2, 5, 8)).shape
     torch.Size([2, 3, 8])
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.config = config
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
@@ -197,7 +236,9 @@ class Decoder(nn.Module):
         record: list | None = None,
     ) -> Stream:
         """Pass x through all layers; a `record` receives each layer's self- and cross-attention weights."""
-        relative = _relative_positions(self.config, x.shape[1])
+        _check_vectors("x", x, self.config.d_model, self.norm.weight)
+        _check_memory(x, memory, self.norm.weight)
+        relative = _relative_positions(self.config, x)
         for layer in self.layers:
             x = layer(x, memory, mask, memory_mask, **relative, record=record)
         return self.norm(x)
@@ -206,6 +247,7 @@ class Decoder(nn.Module):
 class Embedding(nn.Module):
     """One row of a table for each token id, times √d_model, plus the position where it is added at all.
 
+    Raises ValueError where ids are no whole numbers `(B, T)` within the vocabulary.
     Source: Vaswani et al. (2017), sections 3.4 and 3.5.
 
     >>> Embedding(9, TransformerConfig(9, 9, d_model=8))(torch.tensor([[1, 2, 3]])).shape
@@ -213,6 +255,8 @@ class Embedding(nn.Module):
     """
 
     def __init__(self, vocab: int, config: TransformerConfig):
+        _check_size("vocab", vocab)
+        _check_is_config(config)
         super().__init__()
         self.config = config
         self.table = nn.Embedding(vocab, config.d_model)
@@ -249,6 +293,7 @@ class Transformer(nn.Module):
     """
 
     def __init__(self, config: TransformerConfig):
+        _check_is_config(config)
         super().__init__()
         self.config = config
         self.source_embedding = Embedding(config.source_vocab, config)
@@ -277,6 +322,8 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "batch length target_vocab"]:
         """Score every next token of the target, given the memory of `encode` and the source's padding."""
         x = self.target_embedding(target_ids)
+        _check_memory(x, memory, self.output.weight)
+        _check_source(source_ids, memory)
         mask = causal_mask(target_ids.shape[1]).to(x.device)
         padding = self._padding(target_ids)
         mask = mask if padding is None else mask & padding
@@ -294,28 +341,10 @@ class Transformer(nn.Module):
         return None if pad_id is None else padding_mask(token_ids, pad_id)
 
 
-def _relative_positions(config: TransformerConfig, length: int) -> dict:
+def _relative_positions(config: TransformerConfig, x: Tensor) -> dict:
     """Return how positions enter self-attention: as a bias, as a rotation, or not at all."""
     if config.positions == "rotary":
         return {"rotate": rotary}
     if config.positions == "alibi":
-        return {"bias": alibi_bias(config.heads, length, length)}
+        return {"bias": alibi_bias(config.heads, x.shape[-2], x.shape[-2]).to(x)}
     return {}
-
-
-def _check_token_ids(token_ids, vocab: int) -> None:
-    integers = isinstance(token_ids, Tensor) and token_ids.dtype in (torch.int32, torch.int64)
-    if not integers or token_ids.ndim != 2 or not token_ids.shape[1]:
-        given = (
-            f"{token_ids.dtype} {tuple(token_ids.shape)}"
-            if isinstance(token_ids, Tensor)
-            else repr(token_ids)
-        )
-        raise ValueError(
-            f"token ids of {given} cannot be read; give whole numbers of shape (B, T), for one sentence ids[None]"
-        )
-    if token_ids.numel() and not 0 <= token_ids.min() <= token_ids.max() < vocab:
-        low, high = token_ids.min().item(), token_ids.max().item()
-        raise ValueError(
-            f"token id {low if low < 0 else high} is outside the vocabulary of {vocab}; use 0 to {vocab - 1}"
-        )

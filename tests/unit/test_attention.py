@@ -287,3 +287,45 @@ def test_scores_of_default_linear_layers_have_a_variance_of_d_over_nine():
     attention = SimpleAttention(d)
     scores = (attention.w_q(x) @ attention.w_k(x).T).detach()
     assert math.isclose(scores.var().item(), d / 9, rel_tol=0.1)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize(("batch", "queries", "keys"), [(0, 3, 4), (2, 0, 4), (2, 3, 0), (0, 0, 0)])
+def test_nothing_attends_to_nothing(batch, queries, keys, need_weights):
+    attention = MultiHeadAttention(8, 2)
+    query = torch.randn(batch, queries, 8, requires_grad=True)
+    mask = torch.ones(queries, keys, dtype=torch.bool)
+    output, _ = attention(query, torch.randn(batch, keys, 8), mask=mask, need_weights=need_weights)
+    assert output.equal(attention.w_o.bias.expand_as(output))  # what an empty sum leaves
+    output.sum().backward()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_an_empty_row_gives_zero_in_every_path(biased, need_weights, dropout):
+    attention = MultiHeadAttention(8, 2, dropout)
+    x = torch.randn(2, 5, 8, requires_grad=True)
+    mask = causal_mask(5)
+    mask[2] = False
+    bias = alibi_bias(2, 5, 5) if biased else None
+    output, _ = attention(x, mask=mask, bias=bias, need_weights=need_weights)
+    assert_close(output[:, 2], attention.w_o.bias.expand(2, 8))
+    output.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in (x, *attention.parameters()))
+
+
+def test_a_bias_of_minus_infinity_blocks_as_a_mask_does():
+    attention = MultiHeadAttention(8, 2)
+    x = torch.randn(2, 5, 8)
+    bias = torch.zeros(5, 5).masked_fill(~causal_mask(5), -math.inf)
+    expected, _ = attention(x, mask=causal_mask(5))
+    for need_weights in (False, True):
+        assert_close(attention(x, bias=bias, need_weights=need_weights)[0], expected)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_attention_can_be_vectorised():
+    attention = MultiHeadAttention(8, 2)
+    x = torch.randn(3, 2, 5, 8)
+    assert_close(torch.func.vmap(lambda x: attention(x)[0])(x), attention(x)[0])

@@ -3,11 +3,13 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lesson_tf.attention import (
+    KeyValueCache,
     MultiHeadAttention,
     SimpleAttention,
     causal_mask,
@@ -17,7 +19,13 @@ from lesson_tf.attention import (
 from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
 from lesson_tf.tokenization import CharTokenizer, Tokenizer, WordTokenizer, split_words
 from lesson_tf.torch_weights import copy_torch_weights
-from lesson_tf.transformer import EncoderLayer, Transformer, TransformerConfig
+from lesson_tf.transformer import (
+    EncoderLayer,
+    FeedForward,
+    Residual,
+    Transformer,
+    TransformerConfig,
+)
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -26,6 +34,12 @@ ids = torch.ones(2, 5, dtype=torch.long)
 attention = MultiHeadAttention(8, 2)
 model = Transformer(TransformerConfig(9, 9, d_model=8, heads=2))
 characters = CharTokenizer.train("abc")
+
+
+def filled_cache():
+    cache = KeyValueCache()
+    attention(x, cache=cache)
+    return cache
 
 
 def config(**changes):
@@ -119,7 +133,7 @@ SENTENCES = {
     "base NaN": (lambda: rotary(x, base=math.nan), "base=nan makes no growing wavelengths"),
     "rotary odd": (lambda: rotary(torch.zeros(3, 5)), "d_k=5 is odd"),
     "rotary ids": (lambda: rotary(ids), "cannot be turned"),
-    "rotary list": (lambda: rotary([1.0]), "x=list cannot be turned"),
+    "rotary list": (lambda: rotary([1.0]), "x=[1.0] cannot be turned"),
     "rotary positions": (
         lambda: rotary(x, torch.arange(4)),
         "positions of shape (4,) do not fit x of shape (2, 5, 8)",
@@ -172,7 +186,7 @@ SENTENCES = {
     "ids are text": (lambda: model("text", ids), "token ids of 'text' cannot be read"),
     "ids are vectors": (
         lambda: model(x, ids),
-        "token ids of torch.float32 (2, 5, 8) cannot be read",
+        "token ids of a tensor of shape (2, 5, 8) and type float32 cannot be read",
     ),
     "empty source": (lambda: model(ids[:, :0], ids), "cannot be read"),
     "sources without targets": (lambda: model(ids, ids[:1]), "has another batch"),
@@ -223,7 +237,187 @@ SENTENCES = {
         lambda: CharTokenizer({**characters.vocabulary, "a": 0}),
         "the ids of a vocabulary of 7 tokens must be 0 to 6, each once",
     ),
+    "a million heads' width": (
+        lambda: MultiHeadAttention(10**12, 7),
+        "d_model=1000000000000 is too large; use 1 to 65536",
+    ),
+    "more digits than print": (
+        lambda: causal_mask(10**5000),
+        "length=a whole number of 16610 bits is too large; use 1 to 65536",
+    ),
+    "table too large": (
+        lambda: sinusoidal(10**9, 8),
+        "length=1000000000 and d_model=8 make a tensor that is too large",
+    ),
+    "base beyond floats": (
+        lambda: sinusoidal(5, 8, base=10**400),
+        "base=a whole number of 1329 bits",
+    ),
+    "width of a tensor": (
+        lambda: SimpleAttention(torch.tensor(8)),
+        "d_model=a tensor of shape () and type int64 is no whole number",
+    ),
+    "other type than the weights": (
+        lambda: attention(x.double()),
+        "query is torch.float64 and the weights are torch.float32; "
+        "convert it by query.to(torch.float32)",
+    ),
+    "other device than the weights": (
+        lambda: attention(x.to("meta")),
+        "query is on meta and the weights on cpu; move it by query.to('cpu')",
+    ),
+    "mask on another device": (
+        lambda: attention(x, mask=causal_mask(5).to("meta")),
+        "the mask is on meta and the query on cpu; move it by mask.to('cpu')",
+    ),
+    "tensors on two devices": (
+        lambda: scaled_dot_product_attention(x, x.to("meta"), x),
+        "query, key and value are on cpu, meta and cpu",
+    ),
+    "sparse": (lambda: attention(x.to_sparse()), "query=a sparse tensor of shape (2, 5, 8)"),
+    "no width": (
+        lambda: scaled_dot_product_attention(x[..., :0], x[..., :0], x),
+        "needs the same d_k, 1 or more",
+    ),
+    "weights in words": (
+        lambda: attention(x, need_weights="no"),
+        "need_weights='no' is no yes or no",
+    ),
+    "rotate is no function": (lambda: attention(x, rotate=5), "rotate=5 cannot be called"),
+    "rotate cuts": (
+        lambda: attention(x, rotate=lambda v: v[..., :2]),
+        "rotate made a tensor of shape (2, 2, 5, 2) and type float32 of",
+    ),
+    "rotate converts": (
+        lambda: attention(x, rotate=torch.Tensor.double),
+        "type float64 of a tensor",
+    ),
+    "cache is no cache": (lambda: attention(x, cache={}), "cache={} holds no keys"),
+    "cache of another batch": (
+        lambda: attention(torch.zeros(3, 1, 8), cache=filled_cache()),
+        "use one cache for each layer and each batch",
+    ),
+    "cache of other heads": (
+        lambda: MultiHeadAttention(8, 4)(x, cache=filled_cache()),
+        "use one cache for each layer and each batch",
+    ),
+    "cache of another source": (
+        lambda: attention(x, torch.zeros(2, 7, 8), cache=filled_cache()),
+        "the cache holds keys of shape (2, 2, 5, 4) and this source needs (2, 2, 7, 4)",
+    ),
+    "keys to hold without values": (
+        lambda: KeyValueCache().append(torch.zeros(1, 2, 3), torch.zeros(1, 4, 3)),
+        "2 keys but 4 values",
+    ),
+    "padding of truth values": (lambda: padding_mask(ids > 0, 0), "token_ids=a tensor"),
+    "padding of complex numbers": (lambda: padding_mask(ids * 1j, 0), "token_ids=a tensor"),
+    "rotary complex positions": (
+        lambda: rotary(x, torch.arange(5) * 1j),
+        "positions=a tensor of shape (5,) and type complex64 are no whole numbers",
+    ),
+    "rotary positions elsewhere": (
+        lambda: rotary(x, torch.arange(5, device="meta")),
+        "positions are on meta and x is on cpu",
+    ),
+    "feed-forward of nothing": (lambda: FeedForward(8, -1), "d_ff=-1 is too small; use 1 or more"),
+    "feed-forward width": (
+        lambda: FeedForward(8, 16)(torch.zeros(2, 7)),
+        "x has shape (2, 7); its shape must be (..., 8)",
+    ),
+    "residual without sublayer": (
+        lambda: Residual(model.config)(x, None),
+        "sublayer=None cannot be called",
+    ),
+    "layer of a dict": (lambda: EncoderLayer({}), "config={} is no TransformerConfig"),
+    "model of a name": (lambda: Transformer("small"), "config='small' is no TransformerConfig"),
+    "record is no list": (lambda: model.encode(ids, record=()), "record=() cannot receive weights"),
+    "encoder of ids": (lambda: model.encoder(ids), "x=a tensor of shape (2, 5) and type int64"),
+    "decoder without memory": (lambda: model.decode(ids, None), "memory=None holds no vectors"),
+    "memory of another width": (
+        lambda: model.decode(ids, torch.zeros(2, 5, 7)),
+        "memory has shape (2, 5, 7); its shape must be (..., T, 8)",
+    ),
+    "memory of another source": (
+        lambda: model.decode(ids, x, ids[:, :3]),
+        "give the ids (2, 5) that went into encode, or None",
+    ),
+    "small integers as ids": (lambda: model(ids.byte(), ids), "give whole numbers (int64)"),
+    "config name": (
+        lambda: config(dmodel=8),
+        "dmodel=8 is no choice of a Transformer; use source_vocab, ",
+    ),
+    "config nearest name": (lambda: config(dmodel=8), "(the nearest is 'd_model')"),
+    "config too many": (lambda: TransformerConfig(*range(1, 20)), "19 values were given for 14"),
+    "config matrix": (
+        lambda: config(d_model=1024, d_ff=10**7),
+        "d_ff=10000000 with d_model=1024 makes a matrix that is too large; use d_ff from 1 to 4194304",
+    ),
+    "config positions in an array": (
+        lambda: config(positions=["rotary"]),
+        "positions=['rotary'] is",
+    ),
+    "copy of another activation": (
+        lambda: copy_torch_weights(
+            EncoderLayer(model.config), nn.TransformerEncoderLayer(8, 2, 256, activation="gelu")
+        ),
+        "torch's layer uses gelu and ours relu",
+    ),
+    "copy of another order": (
+        lambda: copy_torch_weights(
+            EncoderLayer(model.config), nn.TransformerEncoderLayer(8, 2, 256, norm_first=True)
+        ),
+        "ours has norm_first=False and torch's norm_first=True",
+    ),
+    "copy of another epsilon": (
+        lambda: copy_torch_weights(
+            EncoderLayer(model.config), nn.TransformerEncoderLayer(8, 2, 256, layer_norm_eps=1e-6)
+        ),
+        "ours has layer_norm_eps=1e-05 and torch's 1e-06",
+    ),
+    "copy of a zero key": (
+        lambda: copy_torch_weights(attention, nn.MultiheadAttention(8, 2, add_zero_attn=True)),
+        "use add_bias_kv=False and add_zero_attn=False",
+    ),
+    "copy into rotary": (
+        lambda: copy_torch_weights(
+            Transformer(config(d_model=8, heads=2, positions="rotary")),
+            nn.Transformer(8, 2, 2, 2, 256),
+        ),
+        "positions='rotary' act inside attention",
+    ),
+    "half a character": (
+        lambda: split_words("a\ud800", "ja"),
+        "'\\ud800' at position 1 is half a character",
+    ),
+    "language in a list": (lambda: split_words("a", ["ja"]), "language=['ja'] is unknown"),
+    "digits for ids": (lambda: characters.decode("45"), "ids='45' cannot be decoded"),
+    "one id": (lambda: characters.decode(4), "ids=4 cannot be decoded; give a flat list"),
+    "ids with fractions": (lambda: characters.decode([4.7]), "4.7 is no token id"),
+    "tensor with fractions": (lambda: characters.decode(torch.tensor([4.7])), "is no token id"),
+    "ids of a batch": (lambda: characters.decode(ids), "[1, 1, 1, 1, 1] is no token id"),
+    "vocabulary is a list": (lambda: Tokenizer(["a"]), "vocabulary=['a'] is no vocabulary"),
+    "vocabulary of words": (
+        lambda: CharTokenizer({**characters.vocabulary, "a": "0"}),
+        "must be 0 to 6, each once",
+    ),
 }
+
+ACCEPTED = {
+    "sizes": lambda: MultiHeadAttention(np.int64(8), np.int32(2), np.float32(0.1))(x)[0],
+    "mask": lambda: causal_mask(np.int64(3)),
+    "pad": lambda: padding_mask(ids, np.int64(0)),
+    "table": lambda: sinusoidal(np.int64(3), np.int64(8), np.float64(100.0)),
+    "learned": lambda: LearnedPositions(np.int64(6), np.int64(4))(np.int64(2), np.int64(1)),
+    "alibi": lambda: alibi_bias(np.int64(3), np.int64(2), np.int64(2)),
+    "config": lambda: Transformer(config(d_model=np.int64(8), pad_id=np.int64(0)))(ids, ids),
+    "ids in an array": lambda: characters.decode(np.array([4, 5])),
+    "ids of two kinds": lambda: characters.decode([np.int64(4), torch.tensor(5)]),
+}
+
+
+@pytest.mark.parametrize("call", ACCEPTED.values(), ids=ACCEPTED)
+def test_numbers_of_numpy_serve_as_those_of_python(call):
+    assert call() is not None
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")

@@ -17,8 +17,14 @@ def test_the_documents_example():
 
 
 def test_the_modes_of_sudachi_go_from_short_to_long():
-    assert [split_words("東ドイツ", "ja", mode) for mode in "AB"] == [["東", "ドイツ"], ["東ドイツ"]]
-    assert [split_words("南アフリカ", "ja", mode) for mode in "BC"] == [["南", "アフリカ"], ["南アフリカ"]]
+    assert [split_words("東ドイツ", "ja", mode) for mode in "AB"] == [
+        ["東", "ドイツ"],
+        ["東ドイツ"],
+    ]
+    assert [split_words("南アフリカ", "ja", mode) for mode in "BC"] == [
+        ["南", "アフリカ"],
+        ["南アフリカ"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
+import copy
 import dataclasses
+import pickle
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from lesson_tf.transformer import (
     EncoderLayer,
     Transformer,
     TransformerConfig,
+    _relative_positions,
 )
 from lesson_tf.transformer_config import POSITIONS
 
@@ -190,3 +193,45 @@ def test_dropout_is_silent_in_evaluation():
     assert not model(ids, ids).equal(model(ids, ids))
     model.eval()
     assert model(ids, ids).equal(model(ids, ids))
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_a_source_of_padding_alone_gives_finite_numbers(positions):
+    model = Transformer(config(positions=positions))
+    source, target = torch.zeros(2, 5, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
+    record = []
+    memory = model.encode(source, record)
+    logits = model.decode(target, memory, source, record)
+    assert all(weights.isfinite().all() for weights in record)
+    (model(source, target).sum() + logits.sum()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_a_copy_a_pickle_and_half_precision_serve(positions):
+    model = Transformer(config(positions=positions)).eval()
+    ids = torch.ones(2, 5, dtype=torch.long)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other(ids, ids).equal(model(ids, ids))
+    assert model.to(torch.bfloat16)(ids, ids).isfinite().all()
+    assert model(ids[:0], ids[:0]).shape[:2] == (0, 5)
+
+
+def test_the_bias_of_alibi_stands_on_the_device_of_x():
+    bias = _relative_positions(config(positions="alibi"), torch.zeros(2, 5, 8, device="meta"))[
+        "bias"
+    ]
+    assert bias.is_meta
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_a_model_can_be_exported_for_any_batch_and_length(positions):
+    model = Transformer(config(positions=positions)).eval()
+    batch, keys, length = (torch.export.Dim(name, min=1, max=8) for name in ("b", "k", "t"))
+    shapes = ({0: batch, 1: keys}, {0: batch, 1: length})
+    examples = (torch.ones(2, 5).long(), torch.ones(2, 4).long())
+    exported = torch.export.export(model, examples, dynamic_shapes=shapes).module()
+    for sizes in ((3, 7, 8), (1, 1, 1)):
+        source, target = torch.randint(0, 7, sizes[:2]), torch.randint(0, 7, sizes[::2])
+        torch.testing.assert_close(exported(source, target), model(source, target))
