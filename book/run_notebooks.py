@@ -116,6 +116,7 @@ def main(arguments: list[str]) -> int:
     """Run the notebooks named, or all of them; return 1 if one of them raised."""
     # Explorers create no widget while the book is executed.
     os.environ["LESSON_TF_BOOK"] = "1"
+    os.environ.setdefault("TORCH_LOGS", "-torch.utils.cpp_extension")  # see conftest.py
     paths = [Path(argument) for argument in arguments] or all_notebooks()
     failed = [path for path in paths if not run(path)]
     return 1 if failed else 0

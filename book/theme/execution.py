@@ -44,5 +44,7 @@ def setup(app: Sphinx) -> None:
     # The lessons' tensors are small: one thread is as fast as two, and many times faster than two on
     # a busy machine. The tests of the notebooks run with one as well.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # torch's build for NVIDIA cards would report, into a page, a machine with CUDA's compiler and no card.
+    os.environ.setdefault("TORCH_LOGS", "-torch.utils.cpp_extension")
     app.connect("config-inited", _choose_cache)
     app.connect("builder-inited", _drop_stale_caches)

@@ -36,6 +36,18 @@ FLAGS = [
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files without a line on the terminal for each."""
 
+    def do_GET(self) -> None:
+        """Serve a file; say that there is none where the browser looks for a site's icon.
+
+        Every page of the book names its own icon. The redirect at index.html names none, and the
+        browser then asks the root of the site, which is nobody's mistake.
+        """
+        if self.path == "/favicon.ico":
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
+
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
 
