@@ -8,4 +8,5 @@ if [ "$free" -lt 100 ]; then
     echo "The book was not built: the disk is full ($free MiB are free)." >&2
 else
     echo "The book was not built: the lines above that say WARNING, ERROR or Extension error name the page." >&2
+    echo "If the machine was at fault and not the page, make clean forgets what was executed." >&2
 fi
