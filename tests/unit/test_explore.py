@@ -168,10 +168,20 @@ def test_offset_100_is_nearer_than_50_at_64_but_not_at_128():
 def test_any_value_in_range_works_not_only_stops():
     chance = random.Random(0)
     for _ in range(25):
-        explore.softmax().state(d_k=chance.randint(1, 512), temperature=chance.uniform(0.1, 4))
-        explore.waves().state(d_model=2 * chance.randint(2, 64), position=chance.randint(0, 127))
+        bars = explore.softmax().state(
+            d_k=chance.randint(1, 512), temperature=chance.uniform(0.1, 4)
+        )
+        for panel in bars.arguments["panels"].values():
+            assert sum(panel.values()) == pytest.approx(1, abs=1e-5)
+        d_model, position = 2 * chance.randint(2, 64), chance.randint(0, 127)
+        waves = explore.waves().state(d_model=d_model, position=position)
+        assert waves.arguments["table"].equal(sinusoidal(128, d_model))
+        assert f"Position {position} against" in waves.sentence
         heads = chance.randint(1, 8)
-        explore.heads().state(d_model=2 * heads * chance.randint(4 // heads + 1, 32 // heads), heads=heads)  # fmt: skip
+        d_k = 2 * chance.randint(4 // heads + 1, 32 // heads)
+        weights = explore.heads().state(d_model=heads * d_k, heads=heads).arguments["weights"]
+        assert weights.shape == (heads, 5, 5)
+        assert weights.sum(dim=-1).allclose(torch.ones(heads, 5))
 
 
 # Past the edges.
