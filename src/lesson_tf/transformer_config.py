@@ -192,3 +192,25 @@ def _check_sublayer(x, sublayer, weight: Tensor) -> None:
 def _check_record(record) -> None:
     if record is not None and not isinstance(record, list):
         raise ValueError(f"record={_describe(record)} cannot receive weights; give a list, or None")
+
+
+def _check_cache(cache, layers: int, kind: type) -> None:
+    if cache is None:
+        return
+    if not isinstance(cache, kind):
+        raise ValueError(
+            f"cache={_describe(cache)} holds no layers; give the model's new_cache(), or None"
+        )
+    if len(cache.layers) != layers:
+        raise ValueError(
+            f"the cache is made for {len(cache.layers)} layers and the model has {layers}; "
+            "give this model's new_cache()"
+        )
+
+
+def _check_continues(held, token_ids: Tensor) -> None:
+    if held is not None and held.shape[0] != token_ids.shape[0]:
+        raise ValueError(
+            f"the cache holds {held.shape[0]} sequences and {token_ids.shape[0]} were given; "
+            "use a new cache for each batch, or select its rows"
+        )

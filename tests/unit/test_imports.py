@@ -15,6 +15,7 @@ LAYERS = [
     {"palette"},
     {"attention", "positional_encoding", "tokenization"},
     {"transformer_config"},
+    {"transformer_layers"},
     {"transformer"},
     {"torch_weights"},
     {"figures"},

@@ -14,7 +14,7 @@ from lesson_tf.transformer import (
     EncoderLayer,
     Transformer,
     TransformerConfig,
-    _relative_positions,
+    relative_positions,
 )
 from lesson_tf.transformer_config import POSITIONS
 
@@ -218,7 +218,7 @@ def test_a_copy_a_pickle_and_half_precision_serve(positions):
 
 
 def test_the_bias_of_alibi_stands_on_the_device_of_x():
-    bias = _relative_positions(config(positions="alibi"), torch.zeros(2, 5, 8, device="meta"))[
+    bias = relative_positions(config(positions="alibi"), torch.zeros(2, 5, 8, device="meta"))[
         "bias"
     ]
     assert bias.is_meta
