@@ -54,12 +54,14 @@ def scaled_dot_product_attention(
     return weights @ value, weights
 
 
-def causal_mask(length: int) -> Bool[Tensor, "length length"]:
+def causal_mask(length: int, start: int = 0) -> Bool[Tensor, "length all"]:
     """Allow each position to attend to itself and to what came before.
 
-    Returns `(length, length)`: row t is True in columns 0 to t.
+    `start` positions come before the first one; a cache holds them.
 
-    Raises ValueError where the length is not a positive whole number.
+    Returns `(length, start + length)`: row t is True in columns 0 to start + t.
+
+    Raises ValueError where the length is not a positive whole number, or start is negative.
 
     Source: Vaswani et al. (2017), section 3.2.3.
 
@@ -67,7 +69,8 @@ def causal_mask(length: int) -> Bool[Tensor, "length length"]:
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
     _check_size("length", length, most=math.isqrt(LARGEST_TENSOR))
-    return torch.ones(length, length, dtype=torch.bool).tril()
+    _check_start(start)
+    return torch.ones(length, start + length, dtype=torch.bool).tril(start)
 
 
 def padding_mask(
@@ -321,6 +324,14 @@ def _check_size(name: str, size, most: int = LARGEST_TENSOR) -> None:
         raise ValueError(f"{name}={_describe(size)} is too small; use 1 or more")
     if size > most:
         raise ValueError(f"{name}={_describe(size)} is too large; use 1 to {most}")
+
+
+def _check_start(start) -> None:
+    if isinstance(start, torch.SymInt) or torch.jit.is_tracing():
+        return  # an exported model takes any length
+    whole = isinstance(start, Integral) and not isinstance(start, bool)
+    if not whole or not 0 <= start <= LARGEST_TENSOR:
+        raise ValueError(f"start={_describe(start)} counts no positions; use 0 or more")
 
 
 def _check_heads(d_model, heads) -> None:

@@ -33,14 +33,16 @@ def frequencies(width: int, base: float = 10000.0) -> Float[Tensor, " half"]:
     return base**-exponents
 
 
-def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor, "length d_model"]:
+def sinusoidal(
+    length: int, d_model: int, base: float = 10000.0, start: int = 0
+) -> Float[Tensor, "length d_model"]:
     r"""Tabulate sines and cosines whose wavelengths grow from 2π to almost 2π · base positions.
 
     Dimension 2i holds sin(t / base^(2i/d_model)), dimension 2i + 1 the cosine of the same angle.
 
-    Returns `(length, d_model)`.
+    Returns the rows of the positions start to start + length - 1, `(length, d_model)`.
 
-    Raises ValueError where a size is not positive, d_model is odd, or the base is not above 1.
+    Raises ValueError where a size is not positive, d_model is odd, the base is not above 1, or start is negative.
 
     Source: Vaswani et al. (2017), section 3.5.
 
@@ -51,7 +53,8 @@ def sinusoidal(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor
     _check_length(length)
     _check_pairs("d_model", d_model)
     _check_entries(length=length, d_model=d_model)
-    angles = torch.arange(length)[:, None] * frequencies(d_model, base)  # (length, d_model / 2)
+    _check_start(start)
+    angles = torch.arange(start, start + length)[:, None] * frequencies(d_model, base)
     table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
     return table.to(torch.get_default_dtype())
 
@@ -85,8 +88,7 @@ class LearnedPositions(nn.Module):
 
     def _check_span(self, length, start):
         _check_length(length)
-        if isinstance(start, bool) or not isinstance(start, Integral) or start < 0:
-            raise ValueError(f"start={_describe(start)} is no position; use 0 or more")
+        _check_start(start)
         if start + length > self.max_length:
             raise ValueError(
                 f"length={start + length} is longer than the max_length={self.max_length} positions that were "
@@ -180,6 +182,13 @@ def _check_length(size, name: str = "length") -> None:
         )
     if size < 1:
         raise ValueError(f"{name}={_describe(size)} is too small; use 1 or more")
+
+
+def _check_start(start) -> None:
+    if isinstance(start, torch.SymInt) or torch.jit.is_tracing():
+        return  # an exported model takes any length
+    if isinstance(start, bool) or not isinstance(start, Integral) or not 0 <= start < 2**53:
+        raise ValueError(f"start={_describe(start)} is no position; use 0 or more")
 
 
 def _check_entries(**sizes) -> None:

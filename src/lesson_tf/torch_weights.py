@@ -7,7 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesson_tf.attention import MultiHeadAttention
-from lesson_tf.transformer import DecoderLayer, EncoderLayer, FeedForward, Transformer
+from lesson_tf.transformer import (
+    DecoderLayer,
+    EncoderLayer,
+    FeedForward,
+    LanguageModel,
+    Transformer,
+)
 
 
 @singledispatch
@@ -15,8 +21,8 @@ def copy_torch_weights(ours: nn.Module, theirs: nn.Module) -> None:
     """Copy every weight of a torch.nn module into ours, so that both compute the same function.
 
     Pairs: MultiHeadAttention from nn.MultiheadAttention, EncoderLayer from nn.TransformerEncoderLayer,
-    DecoderLayer from nn.TransformerDecoderLayer, and the encoder and decoder of a Transformer from
-    nn.Transformer (which has no embeddings and no output layer).
+    DecoderLayer from nn.TransformerDecoderLayer, the encoder and decoder of a Transformer from nn.Transformer,
+    and the layers of a LanguageModel from nn.TransformerEncoder (neither has embeddings or an output layer).
 
     Raises ValueError where the two are no such pair, differ in size, or would compute different functions
     (norm order, epsilon, activation, positions that act inside attention).
@@ -28,7 +34,7 @@ def copy_torch_weights(ours: nn.Module, theirs: nn.Module) -> None:
     """
     raise ValueError(
         f"{type(ours).__name__} has no counterpart in torch.nn; use MultiHeadAttention, EncoderLayer, "
-        "DecoderLayer or Transformer"
+        "DecoderLayer, Transformer or LanguageModel"
     )
 
 
@@ -79,20 +85,27 @@ def _(ours: DecoderLayer, theirs: nn.Module) -> None:
 @copy_torch_weights.register
 def _(ours: Transformer, theirs: nn.Module) -> None:
     _check_pair(ours, theirs, nn.Transformer)
-    if ours.config.positions in ("rotary", "alibi"):
-        raise ValueError(
-            f"positions={ours.config.positions!r} act inside attention, which nn.Transformer cannot do; "
-            "use none, sinusoidal or learned"
-        )
+    _check_positions_are_added(ours)
     for our_stack, their_stack in ((ours.encoder, theirs.encoder), (ours.decoder, theirs.decoder)):
-        if len(our_stack.layers) != len(their_stack.layers):
-            raise ValueError(
-                f"our {type(our_stack).__name__.lower()} has {len(our_stack.layers)} layers and torch's "
-                f"{len(their_stack.layers)}; build both with the same number"
-            )
-        for our_layer, their_layer in zip(our_stack.layers, their_stack.layers, strict=True):
-            copy_torch_weights(our_layer, their_layer)
-        _copy_module(our_stack.norm, their_stack.norm)
+        _copy_stack(our_stack, their_stack)
+
+
+@copy_torch_weights.register
+def _(ours: LanguageModel, theirs: nn.Module) -> None:
+    _check_pair(ours, theirs, nn.TransformerEncoder)
+    _check_positions_are_added(ours)
+    _copy_stack(ours, theirs)
+
+
+def _copy_stack(ours: nn.Module, theirs: nn.Module) -> None:
+    if len(ours.layers) != len(theirs.layers):
+        raise ValueError(
+            f"our {type(ours).__name__} has {len(ours.layers)} layers and torch's {len(theirs.layers)}; "
+            "build both with the same number"
+        )
+    for our_layer, their_layer in zip(ours.layers, theirs.layers, strict=True):
+        copy_torch_weights(our_layer, their_layer)
+    _copy_module(ours.norm, theirs.norm)
 
 
 def _copy_feed_forward(ours: FeedForward, theirs: nn.Module) -> None:
@@ -117,6 +130,14 @@ def _copy(ours: Tensor, theirs: Tensor) -> None:
         )
     with torch.no_grad():
         ours.copy_(theirs)
+
+
+def _check_positions_are_added(ours: nn.Module) -> None:
+    if ours.config.positions in ("rotary", "alibi"):
+        raise ValueError(
+            f"positions={ours.config.positions!r} act inside attention, which torch.nn's layers cannot do; "
+            "use none, sinusoidal or learned"
+        )
 
 
 def _check_pair(ours: nn.Module, theirs: nn.Module, expected: type) -> None:

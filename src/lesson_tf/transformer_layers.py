@@ -292,7 +292,7 @@ class Embedding(nn.Module):
         x = self.table(token_ids) * math.sqrt(self.config.d_model)
         length = token_ids.shape[1]
         if self.config.positions == "sinusoidal":
-            x = x + sinusoidal(start + length, self.config.d_model)[start:].to(x)
+            x = x + sinusoidal(length, self.config.d_model, start=start).to(x)
         elif self.config.positions == "learned":
             x = x + self.positions(length, start)
         return self.dropout(x)
@@ -305,7 +305,7 @@ def mask_padding(token_ids: Tensor, pad_id: int | None) -> Tensor | None:
 
 def mask_past_and_padding(seen: Int[Tensor, "batch all"], new: int, pad_id: int | None) -> Tensor:
     """Allow the last `new` tokens to attend to themselves and to all before, but to no padding."""
-    mask = causal_mask(seen.shape[1])[-new:].to(seen.device)
+    mask = causal_mask(new, start=seen.shape[1] - new).to(seen.device)
     padding = mask_padding(seen, pad_id)
     return mask if padding is None else mask & padding
 

@@ -16,13 +16,16 @@ from lesson_tf.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from lesson_tf.decoding import beam_search, greedy, next_token_probabilities, sample
 from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
 from lesson_tf.tokenization import CharTokenizer, Tokenizer, WordTokenizer, split_words
 from lesson_tf.torch_weights import copy_torch_weights
 from lesson_tf.transformer import (
     EncoderLayer,
     FeedForward,
+    LanguageModel,
     Residual,
+    StackCache,
     Transformer,
     TransformerConfig,
 )
@@ -33,6 +36,7 @@ x = torch.zeros(2, 5, 8)
 ids = torch.ones(2, 5, dtype=torch.long)
 attention = MultiHeadAttention(8, 2)
 model = Transformer(TransformerConfig(9, 9, d_model=8, heads=2))
+language_model = LanguageModel(TransformerConfig(9, 9, d_model=8, heads=2))
 characters = CharTokenizer.train("abc")
 
 
@@ -42,11 +46,88 @@ def filled_cache():
     return cache
 
 
+def filled_stack_cache():
+    cache = language_model.new_cache()
+    language_model(ids, cache=cache)
+    return cache
+
+
 def config(**changes):
     return TransformerConfig(**{"source_vocab": 9, "target_vocab": 7, **changes})
 
 
 SENTENCES = {
+    "no start of a mask": (
+        lambda: causal_mask(3, start=-1),
+        "start=-1 counts no positions; use 0 or more",
+    ),
+    "no start of positions": (
+        lambda: sinusoidal(3, 8, start=1.5),
+        "start=1.5 is no position; use 0 or more",
+    ),
+    "no cache of layers": (
+        lambda: language_model(ids, cache=KeyValueCache()),
+        "holds no layers; give the model's new_cache(), or None",
+    ),
+    "another model's cache": (
+        lambda: language_model(ids, cache=StackCache(layers=5)),
+        "the cache is made for 5 layers and the model has 2; give this model's new_cache()",
+    ),
+    "another batch's cache": (
+        lambda: language_model(ids[:1], cache=filled_stack_cache()),
+        "the cache holds 2 sequences and 1 were given; use a new cache for each batch",
+    ),
+    "a flat list of ids": (
+        lambda: greedy(model, [4, 5, 6]),
+        "ids=[4, 5, 6] are no batch; give a tensor (B, T) of whole numbers or a list of lists of token ids, "
+        "for one text [ids]",
+    ),
+    "text for ids": (lambda: greedy(model, "2024"), "ids='2024' are no batch"),
+    "ids that are no numbers": (lambda: greedy(model, torch.zeros(2, 3)), "are no batch"),
+    "nothing to translate": (
+        lambda: greedy(model, [[4], []]),
+        "a row of ids is empty; give at least one token, such as the beginning",
+    ),
+    "a model that cannot write": (
+        lambda: greedy(nn.Linear(2, 2), [[4]]),
+        "model=Linear cannot write; give a Transformer or a LanguageModel",
+    ),
+    "no end": (
+        lambda: greedy(model, [[4]], eos_id=9),
+        "eos_id=9 is no token of the model; use 0 to 8, or None for no end",
+    ),
+    "no beginning": (
+        lambda: greedy(model, [[4]], bos_id=None),
+        "bos_id=None is no token of the model; use 0 to 8",
+    ),
+    "no new tokens": (
+        lambda: sample(model, [[4]], max_new_tokens=0),
+        "max_new_tokens=0 is too small; use 1 or more",
+    ),
+    "no beam": (lambda: beam_search(model, [[4]], width=0), "width=0 is too small"),
+    "a length penalty below 0": (
+        lambda: beam_search(model, [[4]], length_penalty=-1),
+        "length_penalty=-1 ranks no texts; use 0 (the sum of log probabilities) to 10",
+    ),
+    "temperature 0": (
+        lambda: sample(model, [[4]], temperature=0),
+        "temperature=0 shapes no distribution; use a number above 0, such as 1.0; "
+        "for the most probable token at every step, use greedy",
+    ),
+    "top_k of nothing": (lambda: sample(model, [[4]], top_k=0), "top_k=0 is too small"),
+    "top_p over 1": (
+        lambda: next_token_probabilities(x[0], top_p=1.5),
+        "top_p=1.5 is no share of the probability; use a number above 0 and at most 1, such as 0.9",
+    ),
+    "more than was learned": (
+        lambda: greedy(
+            LanguageModel(TransformerConfig(9, 9, d_model=8, positions="learned", max_length=6)),
+            [[4, 5, 6]],
+            max_new_tokens=9,
+        ),
+        "3 tokens and max_new_tokens=9 are more than the 6 positions the model has learned; "
+        "use max_new_tokens=4 or fewer",
+    ),
     "heads": (
         lambda: MultiHeadAttention(30, 4),
         "d_model=30 cannot be split over heads=4; use heads in {1, 2, 3, 5, 6, 10, 15, 30}, "
@@ -214,7 +295,7 @@ SENTENCES = {
     ),
     "copy other depth": (
         lambda: copy_torch_weights(model, nn.Transformer(8, 2, 1, 1, 256, batch_first=True)),
-        "our encoder has 2 layers and torch's 1",
+        "our Encoder has 2 layers and torch's 1",
     ),
     "no text": (lambda: characters.encode(None), "NoneType None is no text; give a string"),
     "bytes": (lambda: split_words(b"abc", "en"), "bytes b'abc' is no text"),
