@@ -11,6 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?=
 PORT ?= 8000
 PARTS ?=
+MODELS ?=
 NOTEBOOKS ?= $(shell find book -name '*.ipynb' -not -path '*/.*')
 
 BIN := .venv/bin
@@ -29,7 +30,7 @@ SOURCES := $(sort $(shell find _config.yml _toc.yml book src/lesson_tf -type f \
 	-not -path '*/run_notebooks.py' -not -name '*~' 2>/dev/null | grep '^[A-Za-z0-9_./-]*$$'))
 BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES)' | cksum))
 
-.PHONY: help book serve lab test lint bench notebooks picture lock clean
+.PHONY: help book serve lab test lint bench models notebooks picture lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,8 +51,11 @@ lint: $(READY) ## check the style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(READY) ## measure the package against torch.nn
+bench: $(READY) ## measure the package against torch.nn and tokenizers
 	$(BIN)/python tests/bench.py
+
+models: $(READY) ## train the models that ship with the course (MODELS="translator family language_model")
+	OMP_WAIT_POLICY=passive $(BIN)/python -m lesson_tf.train_models $(MODELS)
 
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
 	$(BIN)/python book/run_notebooks.py $(NOTEBOOKS)

@@ -1,6 +1,7 @@
-"""Print how long the package's modules take, as a share of what torch.nn takes for the same work.
+"""Print how long the package's modules take, as a share of what others take for the same work.
 
-Both sides of a row do the same computation with the same weights, forward and backward, on the same
+Attention and the Transformer are compared with torch.nn, with the same weights, forward and backward;
+byte-pair encoding with the tokenizers library, which is written in Rust. Both sides of a row run on the same
 machine in the same minute: five runs each, taken in turn, medians compared. A ratio below 1 means that
 ours is faster. Nothing is asserted, since a busy machine scatters single runs by a fifth.
 """
@@ -9,12 +10,17 @@ import statistics
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import sphinx
 import torch
+from tokenizers import ByteLevelBPETokenizer
 from torch import nn
 from torch.utils.benchmark import Timer
 
 from lesson_tf.attention import MultiHeadAttention, causal_mask
+from lesson_tf.corpus import torch_documentation
+from lesson_tf.tokenization import BPETokenizer
 from lesson_tf.torch_weights import copy_torch_weights
 from lesson_tf.transformer import Transformer, TransformerConfig
 
@@ -26,7 +32,7 @@ BATCH = 4
 
 @dataclass
 class Comparison:
-    """One row of the table: what is compared, ours, torch's, and the ratio that we aim at."""
+    """One row of the table: what is compared, ours, theirs, and the ratio that we aim at."""
 
     name: str
     ours: Callable[[], None]
@@ -34,7 +40,7 @@ class Comparison:
     aim: float
 
     def medians(self) -> tuple[float, float]:
-        """Time both in turn; return the median seconds of ours and of torch's."""
+        """Time both in turn; return the median seconds of ours and of theirs."""
         timers = [Timer("step()", globals={"step": step}) for step in (self.ours, self.theirs)]
         once = max(timer.timeit(2).median for timer in timers)  # also warms up
         number = max(1, round(0.2 / once))
@@ -130,12 +136,45 @@ def training_comparison(d_model: int, batch: int, source: int, target: int) -> C
     return Comparison(name, step_of(ours), step_of(theirs), 1.0)
 
 
+def tokenizer_comparisons(size: int = 1_000_000, merges: int = 2000) -> Iterator[Comparison]:
+    """Compare the training of byte-pair encoding, then encoding, on documentation and code.
+
+    Our tokenizer is made anew for each run, so that no word is known from the run before.
+    """
+    sources = sorted(Path(sphinx.__file__).parent.rglob("*.py"))
+    text = "\n".join([*torch_documentation(), *(path.read_text("utf-8") for path in sources)])[
+        :size
+    ]
+    ours = BPETokenizer.train(text, 256 + merges)
+
+    def train_theirs() -> ByteLevelBPETokenizer:
+        theirs = ByteLevelBPETokenizer()
+        theirs.train_from_iterator([text], vocab_size=256 + merges, show_progress=False)
+        return theirs
+
+    theirs = train_theirs()
+    size_and_merges = f"{len(text) / 1e6:.0f} MB, {merges:,} merges"
+    yield Comparison(
+        f"byte-pair encoding, training, {size_and_merges}",
+        lambda: BPETokenizer.train(text, 256 + merges),
+        train_theirs,
+        40.0,
+    )
+    yield Comparison(
+        f"byte-pair encoding, encoding, {size_and_merges}",
+        lambda: BPETokenizer(ours.vocabulary, ours.merges).encode(text),
+        lambda: theirs.encode(text),
+        40.0,
+    )
+
+
 def comparisons() -> Iterator[Comparison]:
     """Go through the rows of the table."""
     for length, d_model in SIZES:
         yield from attention_comparisons(length, d_model)
     yield training_comparison(d_model=64, batch=64, source=24, target=11)
     yield training_comparison(d_model=128, batch=16, source=96, target=96)
+    yield from tokenizer_comparisons()
 
 
 def main() -> None:
@@ -144,7 +183,7 @@ def main() -> None:
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {RUNS} runs in turn"
     )
-    print(f"{'forward and backward':58} {'ours':>9} {'torch.nn':>9} {'ratio':>6} {'aim':>5}")
+    print(f"{'the same work':58} {'ours':>9} {'theirs':>9} {'ratio':>6} {'aim':>5}")
     for comparison in comparisons():
         ours, theirs = comparison.medians()
         row = f"{comparison.name:58} {1e3 * ours:6.1f} ms {1e3 * theirs:6.1f} ms"

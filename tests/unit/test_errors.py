@@ -1,7 +1,9 @@
 """Wrong arguments: each says what was given, what is allowed, and the nearest valid value."""
 
 import math
+import random
 import re
+from datetime import date, datetime
 
 import numpy as np
 import pytest
@@ -16,10 +18,34 @@ from lesson_tf.attention import (
     padding_mask,
     scaled_dot_product_attention,
 )
+from lesson_tf.corpus import split_texts
+from lesson_tf.dates import (
+    DateBatches,
+    forms,
+    normalize,
+    source_tokenizer,
+    split,
+    target_tokenizer,
+    write,
+)
 from lesson_tf.decoding import beam_search, greedy, next_token_probabilities, sample
+from lesson_tf.n_gram import NGram
 from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
-from lesson_tf.tokenization import CharTokenizer, Tokenizer, WordTokenizer, split_words
+from lesson_tf.tokenization import (
+    BPETokenizer,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    split_words,
+)
 from lesson_tf.torch_weights import copy_torch_weights
+from lesson_tf.training import (
+    batch_loss,
+    label_smoothing_floor,
+    learning_rate_factor,
+    sequence_loss,
+    train,
+)
 from lesson_tf.transformer import (
     EncoderLayer,
     FeedForward,
@@ -38,6 +64,7 @@ attention = MultiHeadAttention(8, 2)
 model = Transformer(TransformerConfig(9, 9, d_model=8, heads=2))
 language_model = LanguageModel(TransformerConfig(9, 9, d_model=8, heads=2))
 characters = CharTokenizer.train("abc")
+pieces = BPETokenizer.train("abc abc", 258)
 
 
 def filled_cache():
@@ -54,6 +81,10 @@ def filled_stack_cache():
 
 def config(**changes):
     return TransformerConfig(**{"source_vocab": 9, "target_vocab": 7, **changes})
+
+
+def date_batches(days=(date(2024, 3, 5),), batch_size=2, seed=0, **choices):
+    return DateBatches(days, source_tokenizer(), target_tokenizer(), batch_size, seed, **choices)
 
 
 SENTENCES = {
@@ -471,15 +502,221 @@ SENTENCES = {
         "'\\ud800' at position 1 is half a character",
     ),
     "language in a list": (lambda: split_words("a", ["ja"]), "language=['ja'] is unknown"),
-    "digits for ids": (lambda: characters.decode("45"), "ids='45' cannot be decoded"),
-    "one id": (lambda: characters.decode(4), "ids=4 cannot be decoded; give a flat list"),
+    "digits for ids": (lambda: characters.decode("45"), "ids='45' cannot be read"),
+    "one id": (lambda: characters.decode(4), "ids=4 cannot be read; give a flat list"),
     "ids with fractions": (lambda: characters.decode([4.7]), "4.7 is no token id"),
     "tensor with fractions": (lambda: characters.decode(torch.tensor([4.7])), "is no token id"),
     "ids of a batch": (lambda: characters.decode(ids), "[1, 1, 1, 1, 1] is no token id"),
     "vocabulary is a list": (lambda: Tokenizer(["a"]), "vocabulary=['a'] is no vocabulary"),
+    "loss of one sentence": (
+        lambda: sequence_loss(x[0], ids[0]),
+        "logits=a tensor of shape (5, 8) and type float32 are no scores",
+    ),
+    "loss without the shift": (
+        lambda: sequence_loss(x[:, :-1], ids),
+        "target_ids=a tensor of shape (2, 5) and type int64 do not fit logits of shape (2, 4, 8)",
+    ),
+    "target outside": (
+        lambda: sequence_loss(x, ids * 8),
+        "token id 8 is outside the vocabulary of 8; use 0 to 7",
+    ),
+    "all padding": (lambda: sequence_loss(x, ids, 1), "all 10 targets are padding (pad_id=1)"),
+    "pad id of the loss": (lambda: sequence_loss(x, ids, "0"), "pad_id='0' is no token id"),
+    "smoothing away": (
+        lambda: sequence_loss(x, ids, label_smoothing=1),
+        "label_smoothing=1 is no share of the probability; "
+        "use a number from 0 up to but not including 1, such as 0.9",
+    ),
+    "floor of nothing": (lambda: label_smoothing_floor(0, 0.1), "vocab=0 is too small"),
+    "negative smoothing": (lambda: label_smoothing_floor(9, -0.1), "label_smoothing=-0.1 is no"),
+    "step after the last": (
+        lambda: learning_rate_factor(101, 100, 10),
+        "step=101 does not fit steps=100; use a whole number from 0 to 100, such as 100",
+    ),
+    "warm-up too long": (
+        lambda: train(model, [(ids, ids)] * 5, 5, warmup=5),
+        "warmup=5 does not fit steps=5; use a whole number from 0 to 4, such as 4",
+    ),
+    "half a warm-up": (lambda: learning_rate_factor(0, 9, 2.5), "warmup=2.5 does not fit steps=9"),
+    "no steps": (lambda: train(model, [(ids, ids)], 0), "steps=0 is too small; use 1 or more"),
+    "too few batches": (
+        lambda: train(model, [(ids, ids)], 9),
+        "1 batches are too few for steps=9; give one for each step, or steps=1",
+    ),
+    "batches that run away": (
+        lambda: train(model, iter([(ids, ids)]), 1),
+        "cannot be asked for batches[step]; give a list",
+    ),
+    "no model": (lambda: train("model", [(ids, ids)], 1), "model='model' has no weights to train"),
+    "batch without a tuple": (
+        lambda: train(model, [ids], 1),
+        "a batch of a tensor of shape (2, 5) and type int64 cannot be read; give a tuple of tensors",
+    ),
+    "target of one token": (
+        lambda: batch_loss(model, (ids, ids[:, :1])),
+        "the target of a batch, a tensor of shape (2, 1) and type int64, has no next token to learn",
+    ),
+    "learning rate of zero": (
+        lambda: train(model, [(ids, ids)], 1, learning_rate=0),
+        "learning_rate=0 is no size; use a number above 0, such as 0.003",
+    ),
+    "clip to nothing": (
+        lambda: train(model, [(ids, ids)], 1, clip=0.0),
+        "clip=0.0 is no size; use a number above 0, such as 1.0, or None",
+    ),
+    "growing weights": (
+        lambda: train(model, [(ids, ids)], 1, weight_decay=-0.1),
+        "weight_decay=-0.1 cannot shrink weights; use 0 or more",
+    ),
+    "evaluate is a number": (
+        lambda: train(model, [(ids, ids)], 1, evaluate=5),
+        "evaluate=5 cannot be called",
+    ),
+    "checkpoint is a number": (
+        lambda: train(model, [(ids, ids)], 1, checkpoint=5),
+        "checkpoint=5 is no path",
+    ),
+    "checkpoint every never": (
+        lambda: train(model, [(ids, ids)], 1, checkpoint_every=0),
+        "checkpoint_every=0 is too small",
+    ),
+    "progress in words": (
+        lambda: train(model, [(ids, ids)], 1, progress="no"),
+        "progress='no' is no yes or no",
+    ),
     "vocabulary of words": (
         lambda: CharTokenizer({**characters.vocabulary, "a": "0"}),
         "must be 0 to 6, each once",
+    ),
+    "vocabulary is no room for bytes": (
+        lambda: BPETokenizer.train("abc", 256, ["<pad>"]),
+        "vocab_size=256 is too small; use 257 or more; 256 bytes and 1 special tokens",
+    ),
+    "vocab_size in words": (
+        lambda: BPETokenizer.train("abc", "300"),
+        "vocab_size='300' is no whole number; use 256 or more",
+    ),
+    "frequency of nothing": (
+        lambda: BPETokenizer.train("abc", 300, min_frequency=0),
+        "min_frequency=0 is too small; use 1 or more",
+    ),
+    "special token as text": (
+        lambda: BPETokenizer.train("abc", 300, ["pad"]),
+        "special token 'pad' could be a piece of text; put it in angle brackets, as '<pad>'",
+    ),
+    "special tokens in one string": (
+        lambda: BPETokenizer.train("abc", 300, "<pad>"),
+        "special_tokens='<pad>' is no list of tokens",
+    ),
+    "special token twice": (
+        lambda: BPETokenizer.train("abc", 300, ["<pad>", "<pad>"]),
+        "names a token twice",
+    ),
+    "train on bytes": (lambda: BPETokenizer.train(b"abc", 300), "bytes b'abc' is no text"),
+    "train on a number": (lambda: BPETokenizer.train([1], 300), "int 1 is no text; give a string"),
+    "half a character in pieces": (
+        lambda: pieces.encode("a\ud800"),
+        "'\\ud800' at position 1 is half a character",
+    ),
+    "piece outside": (
+        lambda: pieces.decode([258]),
+        "token id 258 is outside the vocabulary of 258; use 0 to 257",
+    ),
+    "vocabulary without bytes": (
+        lambda: BPETokenizer(characters.vocabulary, []),
+        "the vocabulary lacks 253 of the 256 bytes, 'Ā' first",
+    ),
+    "merges of another vocabulary": (
+        lambda: BPETokenizer(pieces.vocabulary, [("x", "y")]),
+        "merge 0, ('x', 'y'), needs 'xy', which the vocabulary lacks",
+    ),
+    "merge of three": (
+        lambda: BPETokenizer(pieces.vocabulary, [("a", "b", "c")]),
+        "merge 0 is ('a', 'b', 'c'); a merge is a pair of tokens",
+    ),
+    "no tokenizer in the folder": (
+        lambda: BPETokenizer.load("nowhere"),
+        "nowhere holds no vocab.json; give a folder with vocab.json and merges.txt",
+    ),
+    "one text to split": (
+        lambda: split_texts(["a", "a"]),
+        "1 different text cannot be split; give 2 or more",
+    ),
+    "copies to split": (
+        lambda: split_texts(["a b c d e f g h i j", "a b c d e f g h i k"]),
+        "no group of near-copies among 2 texts is as small as 1",
+    ),
+    "order of nothing": (lambda: NGram(0, 9), "order=0 is too small; use 1 or more"),
+    "vocabulary of half": (lambda: NGram(2, 9.5), "vocab_size=9.5 is no whole number"),
+    "n-gram of an id outside": (
+        lambda: NGram(2, 9).fit([[1, 9]]),
+        "token id 9 is outside the vocabulary of 9; use 0 to 8",
+    ),
+    "n-gram of words": (lambda: NGram(2, 9).fit(["ab"]), "ids='ab' cannot be read"),
+    "n-gram of a flat list": (lambda: NGram(2, 9).fit([1, 2]), "ids=1 cannot be read; give a flat"),
+    "n-gram of a number": (lambda: NGram(2, 9).fit(3), "sequences=3 are no sequences of ids"),
+    "n-gram of single tokens": (lambda: NGram(2, 9).fit([[1], [2]]), "no sequence has two tokens"),
+    "n-gram before fit": (
+        lambda: NGram(2, 9).loss([[1, 2]]),
+        "the model has counted nothing yet; call fit first",
+    ),
+    "day before the calendar": (
+        lambda: forms(date(1872, 12, 31), "iso"),
+        "day=1872-12-31 is outside the days that are written here; use 1873-01-01 to 2100-12-31 "
+        "(the nearest is 1873-01-01)",
+    ),
+    "day too late": (
+        lambda: write(date(2101, 1, 1), "iso", random.Random(0)),
+        "(the nearest is 2100-12-31)",
+    ),
+    "day in words": (lambda: forms("2024-03-05", "iso"), "day='2024-03-05' is no calendar day"),
+    "day with an hour": (lambda: forms(datetime(2024, 3, 5), "iso"), "is no calendar day; give a"),
+    "style": (
+        lambda: forms(date(2024, 3, 5), "ja eras"),
+        "style='ja eras' is unknown; use one of en gb, en us, ",
+    ),
+    "nearest style": (
+        lambda: write(date(2024, 3, 5), "ja eras", random.Random(0)),
+        "(the nearest is 'ja era')",
+    ),
+    "style in a list": (lambda: forms(date(2024, 3, 5), ["iso"]), "style=['iso'] is unknown"),
+    "two readings": (
+        lambda: forms(date(2024, 3, 5), "day first"),
+        "day=2024-03-05 has two readings when written as 'day first', since 5 and 3 can both be a month; "
+        "use a day after the 12th (the nearest is 2024-03-13), or the style 'iso'",
+    ),
+    "random without a generator": (
+        lambda: write(date(2024, 3, 5), "iso", 0),
+        "rng=0 cannot draw; give a random.Random, such as random.Random(0)",
+    ),
+    "normalize a day": (lambda: normalize(date(2024, 3, 5)), "is no text; give a string"),
+    "seed of a split": (lambda: split("0"), "seed='0' is no whole number; use one such as 0"),
+    "no days": (lambda: date_batches([]), "days=[] holds no day to draw"),
+    "one day": (
+        lambda: date_batches(date(2024, 3, 5)),
+        "days=datetime.date(2024, 3, 5) is no list of days; give dates, such as split().train",
+    ),
+    "days in words": (lambda: date_batches(["2024-03-05"]), "day='2024-03-05' is no calendar day"),
+    "no styles": (lambda: date_batches(styles=[]), "styles=[] holds no style to draw; use some of"),
+    "one style": (
+        lambda: date_batches(styles="iso"),
+        "styles='iso' is no list of names; give some of en gb, en us, ",
+    ),
+    "style without a day": (
+        lambda: date_batches(styles=["iso", "day first"]),
+        "style='day first' would write every one of the days with two readings",
+    ),
+    "empty batch": (lambda: date_batches(batch_size=0), "batch_size=0 is too small; use 1 or more"),
+    "slips": (lambda: date_batches(slips=2), "slips=2 is no share; use 0 (none) to 1 (every text)"),
+    "step before the first": (lambda: date_batches()[-1], "step=-1 is too small; use 0 or more"),
+    "steps": (lambda: date_batches()[:3], "step=slice(None, 3, None) is no whole number"),
+    "tokenizer of a name": (
+        lambda: DateBatches([date(2024, 3, 5)], "characters", target_tokenizer(), 2, 0),
+        "source_tokenizer='characters' is no tokenizer; give source_tokenizer()",
+    ),
+    "tokenizer that cannot read dates": (
+        lambda: DateBatches([date(2024, 3, 5)], source_tokenizer(), characters, 2, 0),
+        "target_tokenizer lacks '0' and 10 other characters; give target_tokenizer()",
     ),
 }
 
@@ -491,6 +728,14 @@ ACCEPTED = {
     "learned": lambda: LearnedPositions(np.int64(6), np.int64(4))(np.int64(2), np.int64(1)),
     "alibi": lambda: alibi_bias(np.int64(3), np.int64(2), np.int64(2)),
     "config": lambda: Transformer(config(d_model=np.int64(8), pad_id=np.int64(0)))(ids, ids),
+    "training": lambda: train(
+        nn.Sequential(nn.Embedding(9, 8)),
+        [(ids,)] * 2,
+        np.int64(2),
+        learning_rate=np.float32(0.1),
+        warmup=np.int64(1),
+        clip=np.float32(1),
+    ),
     "ids in an array": lambda: characters.decode(np.array([4, 5])),
     "ids of two kinds": lambda: characters.decode([np.int64(4), torch.tensor(5)]),
 }

@@ -158,6 +158,22 @@ SAMPLES = {
     "waves": lambda **at: figures.positional_waves(TABLE, [0, 8, 16, 32], **at),
     "vectors": lambda **at: figures.vectors({"q": (1, 2), "−k": (-2, -1)}, **at),
     "map": lambda **at: figures.model_map(**at),
+    "alignment": lambda **at: figures.alignment(
+        weights_of(11, 8), "令和6年3月5日", [*"2024-03-05", "<eos>"], target=6, title="3月", **at
+    ),
+    "wide alignment": lambda **at: figures.alignment(weights_of(4, 16), "Tue, 5 Mar 2024 ", "2024", **at),
+    "next token": lambda **at: figures.next_token_bars(
+        [0.5, 0.25, 0.125, 0.0625, 0.0625], [" the", "\n", "$x$", "a", "b"], top=3, chosen=4,
+        title="Next", **at,
+    ),
+    "next tokens": lambda **at: figures.next_token_rows(
+        weights_of(11, 12), [*"0123456789-", "<eos>"], [*"2024-03-05", "<eos>"], chosen=[0] * 11, **at
+    ),
+    "references": lambda **at: figures.curves(
+        {"training": np.arange(1, 301), "held out": [100, 200, 300]},
+        {"training": 0.55 + 3 / np.arange(1, 301), "held out": [0.6, 0.59, 0.58]},
+        xlabel="step", ylabel="loss", references={"floor of label smoothing": 0.547}, **at,
+    ),
     "cuts": lambda **at: figures.token_layers({"word": [("雨", 2)], "bytes": [("E9", 1), ("9B", 1)]}, **at),
 }  # fmt: skip
 PANELS = {
@@ -167,6 +183,10 @@ PANELS = {
     "heads english": lambda **at: figures.head_heatmaps(
         weights_of(2, 12, 12), ENGLISH, mask=causal_mask(12), annotate=True, **at
     ),
+    "wide heads": lambda **at: figures.head_heatmaps(
+        weights_of(4, 11, 21), [*"2024-03-05", "<eos>"], "Tuesday, 5 Mar 2024 火", suptitle="4 heads", **at
+    ),
+    "sixteen wide heads": lambda **at: figures.head_heatmaps(weights_of(16, 11, 21), **at),
     "bar panels": lambda **at: figures.bar_panels(
         {"before": {"a": 0.2, "b": 0.8}, "after": {"a": 0.0, "b": 1.0}}, xlabel="weight",
         suptitle="Softmax", **at,
@@ -436,6 +456,134 @@ def test_the_map_carries_links_into_svg():
     assert "<a " not in plain.getvalue()
 
 
+def test_a_reference_is_drawn_across_and_labelled_where_no_line_is():
+    steps = np.arange(1, 1501)
+    loss = 0.55 + 3 * np.exp(-steps / 200)
+    ax = figures.curves(steps, {"a": loss}, xlabel="", ylabel="", references={"the floor": 0.547})
+    level = ax.lines[-1]
+    assert list(level.get_ydata()) == [0.547, 0.547] and level.get_linestyle() == "--"
+    (label,) = [text for text in ax.texts if text.get_text() == "the floor"]
+    ax.figure.canvas.draw()
+    box = label.get_window_extent()
+    points = ax.transData.transform(np.stack([steps, loss], axis=1))
+    assert not any(box.contains(*point) for point in points)
+    assert box.y0 >= ax.bbox.y0
+
+
+def test_lines_may_have_an_x_of_their_own():
+    x = {"a": [1, 2, 3], "b": [2, 4]}
+    ax = figures.curves(x, {"a": [1, 1, 1], "b": [[2, 2], [3, 4]]}, xlabel="", ylabel="")
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2, 3], [2, 4]]
+    assert [text.xy for text in ax.texts] == [(3, 1), (4, 3)]
+
+
+def test_a_logarithmic_axis_of_many_steps_has_few_ticks():
+    steps = np.arange(1, 1501)
+    ax = figures.curves(steps, {"a": 1 / steps + 0.5}, xlabel="", ylabel="", log_x=True, log_y=True)
+    ax.figure.canvas.draw()
+    shown = [t.get_text() for t in ax.get_xticklabels() if 1 <= t.get_position()[0] <= 1500]
+    assert shown == ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1,000"]
+    low, high = ax.get_ylim()
+    inside = [t.get_text() for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    assert {"0.5", "1"} <= set(inside)
+
+
+# Alignment, and what comes next.
+
+
+def ribbons(ax):
+    return {p.get_gid(): p for p in ax.patches if "→" in (p.get_gid() or "")}
+
+
+def test_the_width_of_a_ribbon_is_its_weight():
+    ax = figures.alignment([[0.7, 0.3, 0.0], [0.0, 0.5, 0.5]], "年月日", "12")
+    drawn = ribbons(ax)
+    assert set(drawn) == {"0→0", "0→1", "1→1", "1→2"}
+    ends = {}
+    for name, patch in drawn.items():
+        x, y = patch.get_path().vertices.T
+        lowest = x[y == y.min()]
+        ends[name] = (lowest.min(), lowest.max())
+    width = ends["0→1"][1] - ends["0→0"][0]  # the whole edge of the first target token
+    for name, weight in [("0→0", 0.7), ("0→1", 0.3), ("1→1", 0.5)]:
+        assert ends[name][1] - ends[name][0] == pytest.approx(weight * width)
+    assert ends["0→0"][1] == pytest.approx(ends["0→1"][0])  # side by side, not over another
+
+
+def test_many_readers_share_the_edge_of_a_source_token():
+    ax = figures.alignment(np.ones((3, 1)), ["年"], "abc")
+    spans = []
+    for patch in ribbons(ax).values():
+        x, y = patch.get_path().vertices.T
+        spans.append((x[y == y.max()].min(), x[y == y.max()].max()))
+    spans.sort()
+    assert all(left[1] == pytest.approx(right[0]) for left, right in pairwise(spans))
+    box = next(p for p in ax.patches if p.get_gid() is None).get_window_extent()
+    edges = ax.transData.transform([(spans[0][0], 0), (spans[-1][1], 0)])[:, 0]
+    assert edges[0] >= box.x0 - 1 and edges[1] <= box.x1 + 1
+
+
+def test_one_target_token_is_strong_and_the_others_faint():
+    weights = weights_of(4, 6)
+    ax = figures.alignment(weights, "令和6年3月", "2024", target=2)
+    for name, patch in ribbons(ax).items():
+        assert (patch.get_alpha() > 0.5) == name.startswith("2→")
+        assert patch.get_alpha() > 0.5 or patch.get_alpha() <= 0.15
+    boxes = [p for p in ax.patches if p.get_gid() is None]
+    assert [p.get_facecolor() for p in boxes[:6]] == [
+        figures.WEIGHTS(float(w)) for w in weights[2].double()
+    ]
+    assert to_rgb(boxes[6 + 2].get_edgecolor()) == to_rgb(palette.LIGHT["query"])
+    heights = {t.get_text(): t.get_position()[1] for t in ax.texts}
+    assert heights["source"] > heights["令"] > heights["4"] > heights["target"]
+
+
+def test_space_is_seen_at_the_ends_of_a_token():
+    ax = figures.attention_heatmap(weights_of(3, 4), "abc", [" the", "\n", "a ", "a b"])
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["␣the", "↵", "a␣", "a b"]
+    bars = figures.bars({" a": 1.0}, xlabel="")
+    assert [t.get_text() for t in bars.get_yticklabels()] == ["␣a"]
+
+
+def test_single_characters_are_neither_turned_nor_dropped_in_a_wide_matrix():
+    axes = figures.head_heatmaps(
+        weights_of(4, 11, 21), [*"2024-03-05", "<eos>"], "Tuesday, 5 Mar 2024 火"
+    )
+    labels = axes[0].get_xticklabels()
+    assert [t.get_text() for t in labels] == list("Tuesday,␣5␣Mar␣2024␣火")
+    assert {t.get_rotation() for t in labels} == {0}
+    low = figures.head_heatmaps(weights_of(16, 11, 21))
+    low[0].figure.canvas.draw()
+    names = [ax.yaxis.label for ax in low if ax.get_ylabel()]
+    boxes = sorted((n.get_window_extent() for n in names), key=lambda box: -box.y1)
+    assert all(above.y0 >= below.y1 for above, below in pairwise(boxes))
+
+
+def test_bars_of_the_next_token_add_up_to_100_percent():
+    probabilities = torch.tensor([0.05, 0.5, 0.2, 0.15, 0.06, 0.04])
+    ax = figures.next_token_bars(probabilities, ["a", " the", "\n", "d", "e", "f"], top=3, chosen=0)
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    assert names == ["␣the", "↵", "d", "a", "2 others"]
+    widths = [bar.get_width() for bar in ax.patches]
+    np.testing.assert_allclose(widths, [0.5, 0.2, 0.15, 0.05, 0.1], atol=1e-6)
+    assert [t.get_text() for t in ax.texts] == ["50.0 %", "20.0 %", "15.0 %", "5.0 %", "10.0 %"]
+    outlined = [bar.get_linewidth() > 1 for bar in ax.patches]
+    assert outlined == [False, False, False, True, False]
+    all_shown = figures.next_token_bars([1.0, 0.0], ["a", "b"])
+    assert [t.get_text() for t in all_shown.texts] == ["100.0 %", "< 0.1 %"]
+
+
+def test_every_step_is_a_row_of_pieces_as_wide_as_their_probability():
+    ax = figures.next_token_rows(
+        [[0.1, 0.6, 0.3], [0.8, 0.15, 0.05]], "abc", ["first", "second"], top=2, chosen=[0, 0]
+    )
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["first", "second"]
+    pieces = [(round(p.get_x(), 6), round(p.get_width(), 6)) for p in ax.patches]
+    assert pieces == [(0, 0.6), (0.6, 0.3), (0.9, 0.1), (0, 0.8), (0.8, 0.15), (0.95, 0.05)]
+    assert [p.get_linewidth() > 1 for p in ax.patches] == [False, False, True, True, False, False]
+    assert [t.get_text() for t in ax.texts] == ["b", "c", "a", "a", "b"]
+
+
 # What cannot be drawn.
 
 NAN = float("nan")
@@ -501,6 +649,52 @@ WRONG = {
     "similarity": (lambda: figures.wave_views(TABLE, [0], 1, torch.ones(7)), "similarity has 7"),
     "vector of three": (lambda: figures.vectors({"a": (1, 2, 3)}), "vectors of 3 numbers"),
     "colour of nobody": (lambda: figures.vectors({"a": (1, 2)}, colors={"b": "key"}), "'b'"),
+    "reference NaN": (
+        lambda: figures.curves([1], {"a": [1]}, xlabel="", ylabel="", references={"floor": NAN}),
+        r"references\['floor'\] holds nan",
+    ),
+    "reference on a logarithm": (
+        lambda: figures.curves([1], {"a": [1]}, xlabel="", ylabel="", references={"floor": 0}, log_y=True),
+        "floor holds 0, which has no logarithm",
+    ),
+    "x of others": (
+        lambda: figures.curves({"a": [1]}, {"b": [1]}, xlabel="", ylabel=""),
+        r"x names \['a'\] and series \['b'\]",
+    ),
+    "long alignment": (
+        lambda: figures.alignment(weights_of(2, 17), "a" * 17, "ab"),
+        "17 source_tokens make ribbons.*at most 16, or attention_heatmap",
+    ),
+    "wordy alignment": (
+        lambda: figures.alignment(weights_of(2, 9), ["attention"] * 9, "ab"),
+        "source_tokens do not fit on one line",
+    ),
+    "summed heads": (
+        lambda: figures.alignment([[0.9, 0.9]], "ab", "c"),
+        "row 0 of weights sums to 1.8.*mean over heads",
+    ),
+    "aligned scores": (lambda: figures.alignment([[3.0]], "a", "b"), "weights runs from 0 to 3"),
+    "alignment shape": (
+        lambda: figures.alignment(weights_of(2, 3), "ab", "abc"),
+        "source_tokens has 2 entries; give 3",
+    ),
+    "alignment target": (
+        lambda: figures.alignment(weights_of(2, 3), "abc", "ab", target=2),
+        "target=2 is not a target token; use 0 to 1",
+    ),
+    "no distribution": (lambda: figures.next_token_bars([0.5, 0.2], "ab"), "sum to 0.7.*softmax"),
+    "logits": (lambda: figures.next_token_bars([2.5, -1.0], "ab"), "from -1 to 2.5.*softmax"),
+    "tokens of another vocabulary": (
+        lambda: figures.next_token_bars([0.5, 0.5], "abc"),
+        "tokens has 3 entries; give 2, one for each id",
+    ),
+    "chosen": (lambda: figures.next_token_bars([1.0], "a", chosen=1), "chosen=1.*use 0 to 0"),
+    "top": (lambda: figures.next_token_bars([1.0], "a", top=0), "top=0 shows nothing"),
+    "chosen steps": (
+        lambda: figures.next_token_rows([[1.0]], "a", chosen=[0, 0]),
+        "chosen has 2 ids; give 1, one for each step",
+    ),
+    "step names": (lambda: figures.next_token_rows([[1.0]], "a", ["x", "y"]), "steps has 2 entries"),
     "unknown part": (lambda: figures.model_map({"heart": "#"}), "'heart'.*'tokens'"),
 }  # fmt: skip
 

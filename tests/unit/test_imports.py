@@ -12,16 +12,22 @@ import lesson_tf
 PACKAGE = Path(lesson_tf.__file__).parent
 # A module may import from the groups above its own, and from its own.
 LAYERS = [
-    {"palette"},
+    {"palette", "vocabulary", "corpus", "japanese_years"},
+    {"byte_pair_encoding", "n_gram", "date_styles"},
     {"attention", "positional_encoding", "tokenization"},
-    {"transformer_config"},
+    {"transformer_config", "dates"},
     {"transformer_layers"},
     {"transformer"},
-    {"torch_weights"},
+    {"checkpoints"},
+    {"decoding", "training"},
+    {"torch_weights", "model_summary", "model_files"},
+    {"translator", "language_model", "family"},
+    {"inspection"},
     {"figures"},
     {"explore"},
+    {"train_models"},
 ]
-ALONE = {"attention", "positional_encoding", "tokenization", "palette"}
+ALONE = {"attention", "positional_encoding", "palette", "vocabulary", "corpus"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 
 
@@ -72,6 +78,11 @@ def test_attention_loads_torch_and_nothing_heavier():
 
 def test_the_analyser_loads_at_its_first_japanese_word():
     assert "sudachipy" not in modules_after("import lesson_tf.tokenization")
+
+
+def test_tokenization_loads_no_torch():
+    beyond = modules_after("import lesson_tf.tokenization") - modules_after("pass")
+    assert beyond <= {"lesson_tf", "regex", *sys.stdlib_module_names}
 
 
 def test_palette_imports_nothing():

@@ -12,7 +12,6 @@ from lesson_tf.torch_weights import copy_torch_weights
 from lesson_tf.transformer import (
     DecoderLayer,
     EncoderLayer,
-    LanguageModel,
     Transformer,
     TransformerConfig,
     relative_positions,

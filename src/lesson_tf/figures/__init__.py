@@ -8,6 +8,7 @@ Rows of a heatmap are queries, columns are keys. Weights run from 0 to 1 in ever
 values are centred on 0, and a cell that a mask hides is hatched, never pale, for pale means small.
 """
 
+from lesson_tf.figures.alignment import alignment
 from lesson_tf.figures.architecture import MODEL_PARTS, model_map
 from lesson_tf.figures.charts import bar_panels, bars, curves, vectors
 from lesson_tf.figures.heatmaps import (
@@ -17,6 +18,8 @@ from lesson_tf.figures.heatmaps import (
     signed_heatmap,
 )
 from lesson_tf.figures.linked_map import LinkedMap
+from lesson_tf.figures.model_architecture import model_architecture
+from lesson_tf.figures.next_token import next_token_bars, next_token_rows
 from lesson_tf.figures.style import (
     FONT_SIZE,
     PAGE_WIDTH,
@@ -38,12 +41,16 @@ __all__ = [
     "TEXT_WIDTH",
     "WEIGHTS",
     "LinkedMap",
+    "alignment",
     "attention_heatmap",
     "bar_panels",
     "bars",
     "curves",
     "head_heatmaps",
+    "model_architecture",
     "model_map",
+    "next_token_bars",
+    "next_token_rows",
     "positional_heatmap",
     "positional_waves",
     "signed_heatmap",

@@ -62,13 +62,15 @@ def as_mask(mask, shape: Sequence[int]) -> np.ndarray:
         ) from error
 
 
-def check_weights(weights: np.ndarray, allowed: np.ndarray, name: str) -> None:
+def check_weights(
+    weights: np.ndarray, allowed: np.ndarray, name: str, kind: str = "attention weights"
+) -> None:
     """Refuse what is not between 0 and 1."""
     shown = weights[allowed]
     low, high = shown.min(initial=0.0), shown.max(initial=0.0)
     if low < -1e-5 or high > 1 + 1e-5:
         raise ValueError(
-            f"{name} runs from {low:.3g} to {high:.3g}, but attention weights lie between 0 and 1; "
+            f"{name} runs from {low:.3g} to {high:.3g}, but {kind} lie between 0 and 1; "
             "draw scores with signed_heatmap, or take their softmax first"
         )
 
@@ -128,7 +130,13 @@ def token_labels(queries, keys, shape: Sequence[int]) -> tuple[list[str] | None,
 
 
 def visible(label: str) -> str:
-    """Make white space visible where a token is nothing else."""
-    if label.strip():
-        return label
-    return label.replace("\n", "↵").replace("\t", "→").replace(" ", "␣")
+    """Make white space visible where a token begins or ends with it, or is nothing else."""
+    body = label.strip()
+    if not body:
+        return _show_space(label)
+    start = label.index(body)
+    return _show_space(label[:start]) + body + _show_space(label[start + len(body) :])
+
+
+def _show_space(space: str) -> str:
+    return space.replace("\n", "↵").replace("\t", "→").replace(" ", "␣")

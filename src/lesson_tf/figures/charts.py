@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lesson_tf.figures.arguments import as_array, as_numbers, check_count, check_palette, visible
 from lesson_tf.figures.style import (
@@ -16,6 +16,7 @@ from lesson_tf.figures.style import (
     make_figure,
     set_title,
     size_in_points,
+    text_width,
     whole_ticks,
     wide_axes,
 )
@@ -30,35 +31,43 @@ def curves(
     ylabel: str,
     log_x: bool = False,
     log_y: bool = False,
+    references: Mapping[str, int | float] | None = None,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw lines over a common `x`, each labelled at its end.
+    """Draw lines, each labelled at its end, and levels that they are to be compared with.
 
-    `x` has shape (n,). `series` maps a label to values of shape (n,), or (runs, n): then the line
-    is the mean over runs and the band reaches from the lowest run to the highest. At most 8 lines.
-    Raises `ValueError` for other shapes, values not finite, or not positive on a logarithmic axis.
+    `x` has shape (n,) and serves all lines, or maps each label to an x of its own. `series` maps a
+    label to values of shape (n,), or (runs, n): then the line is the mean over runs and the band
+    reaches from the lowest run to the highest. At most 8 lines. `references` maps a label to a
+    height, drawn as a thin dashed line across the picture. Raises `ValueError` for other shapes,
+    values not finite, or not positive on a logarithmic axis.
 
     >>> ax = curves([1, 2, 3], {"a": [1, 4, 9], "b": [[1, 2, 3], [3, 2, 1]]}, xlabel="n", ylabel="m")
     >>> [text.get_text() for text in ax.texts]
     ['a', 'b']
     """
-    x = as_array(x, "x", ("points",))
-    runs = {str(label): _runs(values, label, x.size) for label, values in series.items()}
-    _check_curves(x, runs, log_x, log_y)
+    series = {str(label): values for label, values in series.items()}
+    places = _places(x, series)
+    runs = {label: _runs(series[label], label, place.size) for label, place in places.items()}
+    levels = {label: _level(label, height) for label, height in (references or {}).items()}
+    _check_curves(places, runs, levels, log_x, log_y)
     ax = ax if ax is not None else wide_axes(title)
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
-    for line, values in zip(LINES, runs.values(), strict=False):
-        ax.plot(x, values.mean(axis=0), markevery=max(1, x.size // 8), **line)
+    for line, (label, values) in zip(LINES, runs.items(), strict=False):
+        place = places[label]
+        ax.plot(place, values.mean(axis=0), markevery=max(1, place.size // 8), **line)
         if len(values) > 1:
             band = {"color": line["color"], "alpha": 0.16, "linewidth": 0}
-            ax.fill_between(x, values.min(axis=0), values.max(axis=0), **band)
+            ax.fill_between(place, values.min(axis=0), values.max(axis=0), **band)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
-    _plain_ticks(ax, x, log_x)
-    _label_line_ends(ax, x[-1], {label: values[:, -1].mean() for label, values in runs.items()})
+    _draw_references(ax, levels, [line.get_xydata() for line in ax.lines[-len(runs) :]])
+    _plain_ticks(ax, np.unique(np.concatenate(list(places.values()))), log_x)
+    ends = {label: (places[label][-1], values[:, -1].mean()) for label, values in runs.items()}
+    _label_line_ends(ax, ends)
     set_title(ax, title)
     return ax
 
@@ -206,11 +215,76 @@ def _runs(values, label: str, points: int) -> np.ndarray:
     return array
 
 
-def _check_curves(x: np.ndarray, runs: Mapping[str, np.ndarray], log_x: bool, log_y: bool) -> None:
+def _places(x, series: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Return the x of each line."""
+    if not isinstance(x, Mapping):
+        common = as_array(x, "x", ("points",))
+        return dict.fromkeys(series, common)
+    x = {str(label): values for label, values in x.items()}
+    if x.keys() != series.keys():
+        raise ValueError(
+            f"x names {list(x)} and series {list(series)}; give the same labels to both"
+        )
+    return {label: as_array(x[label], f"x[{label!r}]", ("points",)) for label in series}
+
+
+def _level(label: str, height) -> float:
+    return float(as_array([height], f"references[{label!r}]", ("points",))[0])
+
+
+def _draw_references(ax: Axes, levels: Mapping[str, float], lines: Sequence[np.ndarray]) -> None:
+    """Draw each level across the picture, its label where the fewest points of the lines are."""
+    for height in levels.values():
+        ax.axhline(height, color=LIGHT["muted"], linewidth=1.1, linestyle=(0, (6, 3)), zorder=1.5)
+    width, tall = size_in_points(ax)
+    thick = 1.5 * FONT_SIZE / tall
+    for label, height in levels.items():
+        to_axes = ax.transData + ax.transAxes.inverted()
+        points = np.concatenate([to_axes.transform(line) for line in lines])
+        level = to_axes.transform((ax.get_xlim()[0], height))[1]
+        corners = [(right, above) for above in (True, False) for right in (False, True)]
+        reach = 1.1 * text_width(label) / width
+        hidden = [_count_hidden(points, corner, level, reach, thick) for corner in corners]
+        right, above = corners[int(np.argmin(hidden))]
+        if min(hidden) > 0 and level < thick:  # a floor: make room for its label below
+            ax.set_ylim(bottom=to_axes.inverted().transform((0, level - 1.2 * thick))[1])
+            right, above = False, False
+        ax.annotate(
+            label, (right, height), (-4 if right else 4, 3 if above else -3),
+            xycoords=ax.get_yaxis_transform(), textcoords="offset points", zorder=4,
+            color=LIGHT["muted"], ha="right" if right else "left", va="bottom" if above else "top",
+        )  # fmt: skip
+
+
+def _count_hidden(
+    points: np.ndarray,
+    corner: tuple[bool, bool],
+    level: int | float,
+    reach: int | float,
+    thick: int | float,
+) -> float:
+    """Count the points, in shares of the axes, that a label in a corner beside a level would hide."""
+    right, above = corner
+    bottom = level if above else level - thick
+    if not 0 <= bottom <= 1 - thick:
+        return np.inf
+    x, y = points.T
+    beneath = (x >= 1 - reach) if right else (x <= reach)
+    return float((beneath & (y >= bottom) & (y <= bottom + thick)).sum())
+
+
+def _check_curves(
+    places: Mapping[str, np.ndarray],
+    runs: Mapping[str, np.ndarray],
+    levels: Mapping[str, float],
+    log_x: bool,
+    log_y: bool,
+) -> None:
     if not 1 <= len(runs) <= len(LINES):
         raise ValueError(f"series holds {len(runs)} lines; use 1 to {len(LINES)} in one picture")
-    on_logarithm = [("x", x)] if log_x else []
+    on_logarithm = [("x", place) for place in places.values()] if log_x else []
     on_logarithm += list(runs.items()) if log_y else []
+    on_logarithm += [(label, np.array([height])) for label, height in levels.items() if log_y]
     for name, values in on_logarithm:
         if values.min() <= 0:
             raise ValueError(
@@ -222,11 +296,21 @@ def _check_curves(x: np.ndarray, runs: Mapping[str, np.ndarray], log_x: bool, lo
 def _plain_ticks(ax: Axes, x: np.ndarray, log_x: bool) -> None:
     """Write 64 and 0.01 on a logarithmic axis: the small raised figures of 10⁻² are hard to read."""
     if ax.get_yscale() == "log":
+        low, high = ax.get_ylim()
+        if high < 30 * low:  # powers of ten alone would leave one number or none
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(lambda tick, _: f"{tick:,g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
     if not log_x:
         if np.all(x == np.round(x)):
             ax.xaxis.set_major_locator(whole_ticks())
+        return
+    steps = np.diff(np.log(x))
+    if x.size > 12 and not np.allclose(steps, steps[0], rtol=0.05):
+        # Every step of a training run: powers of ten, and what lies between them.
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=10))
+        ax.xaxis.set_major_formatter(lambda tick, _: f"{tick:,g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         return
     step = -(-x.size // 10)
     ax.set_xticks(x[::-1][::step], [f"{value:g}" for value in x[::-1][::step]])
@@ -234,25 +318,25 @@ def _plain_ticks(ax: Axes, x: np.ndarray, log_x: bool) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _label_line_ends(ax: Axes, end: int | float, heights: Mapping[str, int | float]) -> None:
+def _label_line_ends(ax: Axes, ends: Mapping[str, tuple[int | float, int | float]]) -> None:
     """Write each label right of its line's end, moved up or down until no two overlap."""
     ax.margins(x=0.02)
     figure_height = size_in_points(ax)[1]
     scale = ax.transData.transform
     bottom, top = (ax.transAxes.transform((0, y))[1] for y in (0, 1))
     wanted = {
-        label: (scale((end, height))[1] - bottom) / (top - bottom) * figure_height
-        for label, height in heights.items()
+        label: (scale(end)[1] - bottom) / (top - bottom) * figure_height
+        for label, end in ends.items()
     }
     gap = 1.25 * FONT_SIZE
     order = sorted(wanted, key=wanted.__getitem__)
     placed = _spread([wanted[label] for label in order], gap)
-    colors = dict(zip(heights, (line["color"] for line in LINES), strict=False))
-    for label in heights:
+    colors = dict(zip(ends, (line["color"] for line in LINES), strict=False))
+    for label, end in ends.items():
         shift = placed[order.index(label)] - wanted[label]
         ax.annotate(
             label,
-            (end, heights[label]),
+            end,
             (9, shift),
             textcoords="offset points",
             va="center",

@@ -103,7 +103,7 @@ def head_heatmaps(
     check_weights(stack, allowed, "weights")
     queries, keys = token_labels(queries, keys, shape)
     titles = as_labels(titles, heads, "titles", "head") or [f"head {i + 1}" for i in range(heads)]
-    columns = columns or (heads if heads <= 3 else int(np.ceil(np.sqrt(heads))))
+    columns = columns or _panel_columns(heads, shape)
     own = figure is None
     figure, axes, cell = _panel_grid(heads, columns, shape, keys, suptitle, figure)
     for head, ax in enumerate(axes):
@@ -203,10 +203,9 @@ def _panel_grid(
     heads: int, columns: int, shape: Sequence[int], labels, suptitle: str | None, figure
 ) -> tuple[Figure, list[Axes], float]:
     lines = -(-heads // columns)
-    width, height = (TEXT_WIDTH, 9.0) if figure is None else figure.get_size_inches()
-    room = (height - 0.9 - (0.35 if suptitle else 0)) / lines - 0.35
-    panel = min(2.1 if figure is None else 4.0, (width - 1.7) / columns - 0.1, room)
-    cell = panel * 72 / max(shape)
+    size = (TEXT_WIDTH, 9.0) if figure is None else figure.get_size_inches()
+    most = 2.1 if figure is None else 4.0
+    cell = _panel_cell(columns, lines, shape, size[0], size[1] - (0.35 if suptitle else 0), most)
     above = _label_height(labels, cell) / 72
     height = lines * (cell * shape[0] / 72 + 0.5) + above + 0.4 + (0.4 if suptitle else 0)
     figure = make_figure(figure, TEXT_WIDTH, height, "compressed")
@@ -214,6 +213,30 @@ def _panel_grid(
     for unused in axes[heads:]:
         unused.remove()
     return figure, axes[:heads], cell
+
+
+def _panel_columns(heads: int, shape: Sequence[int]) -> int:
+    """Choose how many panels stand side by side: where keys are many, as gives the largest cells."""
+    if shape[1] <= 1.5 * shape[0]:
+        return heads if heads <= 3 else int(np.ceil(np.sqrt(heads)))
+    return max(
+        range(1, heads + 1),
+        key=lambda columns: _panel_cell(columns, -(-heads // columns), shape, TEXT_WIDTH, 9.0, 2.1),
+    )
+
+
+def _panel_cell(
+    columns: int,
+    lines: int,
+    shape: Sequence[int],
+    width: int | float,
+    height: int | float,
+    most: int | float,
+) -> float:
+    """Return the side of a cell in points; panels are at most `most` inches high."""
+    across = (width - 1.7) / columns - 0.1
+    down = (height - 0.9) / lines - 0.35
+    return 72 * min(across / shape[1], down / shape[0], most / shape[0])
 
 
 def _trim_height(figure: Figure) -> None:
@@ -232,7 +255,8 @@ def _cell(ax: Axes, shape: Sequence[int]) -> float:
 
 
 def _fits(labels: Sequence[str], cell: int | float) -> bool:
-    return bool(max(text_width(label) for label in labels) <= cell - 2)
+    # A single character gains nothing by being turned: it may touch its neighbours.
+    return all(text_width(label) <= cell + (1 if len(label) == 1 else -2) for label in labels)
 
 
 def _label_height(labels: Sequence[str] | None, cell: int | float) -> float:
@@ -254,11 +278,15 @@ def _label_tokens(
     ax: Axes, queries, keys, shape: Sequence[int], cell=None, left: bool = True, top: bool = True
 ) -> None:
     cell = cell or _cell(ax, shape)
-    if cell < FONT_SIZE:  # too many tokens to name each: count them instead
+    if cell < 0.95 * FONT_SIZE:  # too many tokens to name each: count them instead
         queries = keys = None
     _label_sides(ax, queries, keys, shape, cell, left, top)
+    name = "queries" if queries else "query position"
+    if left and text_width(name) > cell * shape[0]:
+        # Too low for its name: the panels below would be written over.
+        name = "queries" if text_width("queries") <= cell * shape[0] or top else ""
     if left:
-        ax.set_ylabel("queries" if queries else "query position", color=LIGHT["query"])
+        ax.set_ylabel(name, color=LIGHT["query"])
     if top:
         ax.set_xlabel("keys" if keys else "key position", color=LIGHT["key"])
 
@@ -282,10 +310,10 @@ def _label_sides(
 def _label_axis(axis, labels, count: int, cell: int | float, shown: bool, **text) -> None:
     if labels is not None:
         axis.set_ticks(range(count), labels, parse_math=False, **text)
-    elif count <= 12:
+    elif count <= 12 and cell >= 0.8 * FONT_SIZE:
         axis.set_ticks(range(count))
     else:
-        axis.set_major_locator(whole_ticks(max(2, min(8, int(count * cell / (3 * FONT_SIZE))))))
+        axis.set_major_locator(whole_ticks(max(1, min(8, int(count * cell / (2 * FONT_SIZE))))))
     if not shown:
         axis.set_tick_params(labelleft=False, labeltop=False)
 

@@ -1,0 +1,202 @@
+"""The language model that ships with the course: it continues texts in the manner of torch's documentation.
+
+Decoder-only, trained by the book's own code (`make models`) on byte-pair tokens of the documentation that
+comes with torch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lesson_tf.attention import _check_size
+from lesson_tf.byte_pair_encoding import BPETokenizer
+from lesson_tf.decoding import Hypothesis, greedy, next_token_probabilities
+from lesson_tf.model_files import DATA, load_model
+from lesson_tf.training import sequence_loss
+from lesson_tf.transformer import LanguageModel, TransformerConfig
+
+END = "<eos>"  # stands before the first text, between two texts, and after the last
+LONGEST_CONTEXT = 256  # tokens, as in training; of a longer text the last ones are read
+
+
+class TextBatches:
+    """Windows of text, cut at random places: batch `step` depends on `seed` and `step` alone.
+
+    Raises ValueError where the texts together are no longer than a window.
+
+    >>> batches = TextBatches([[1, 2, 3], [4, 5]], end_id=0, length=4, batch_size=2, seed=0)
+    >>> batches[0][0].shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[Sequence[int]],
+        end_id: int,
+        length: int,
+        batch_size: int,
+        seed: int,
+    ):
+        _check_size("length", length)
+        _check_size("batch_size", batch_size)
+        stream = [token for sequence in sequences for token in (end_id, *sequence)]
+        self.stream = torch.tensor([*stream, end_id])
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        if len(self.stream) <= length:
+            raise ValueError(
+                f"the texts have {len(self.stream)} tokens and a window needs {length + 1}; "
+                f"give more text, or length={len(self.stream) - 1} or less"
+            )
+
+    def __getitem__(self, step: int) -> tuple[Int[Tensor, "batch window"]]:
+        """Cut the windows of a step: `(B, length + 1)`, each token the target of the one before."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        starts = torch.randint(
+            len(self.stream) - self.length, (self.batch_size, 1), generator=generator
+        )
+        return (self.stream[starts + torch.arange(self.length + 1)],)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What the model wrote after a prompt, token by token, and how probable each token was to it."""
+
+    prompt: str
+    text: str
+    tokens: list[str]
+    token_probabilities: list[float]
+    ended: bool
+
+
+class Writer:
+    """A language model with its tokenizer.
+
+    >>> writer = load()
+    >>> writer.continue_text("Returns a new ", max_new_tokens=1).text
+    'tensor'
+    """
+
+    def __init__(self, model: LanguageModel, tokenizer: BPETokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.end_id = tokenizer.vocabulary[END]
+
+    def read(self, text: str) -> list[int]:
+        """Cut a text into ids that follow the end of another text; of a long one, the last ids alone.
+
+        Raises ValueError for what is no text.
+        """
+        return [self.end_id, *self.tokenizer.encode(text)][-LONGEST_CONTEXT:]
+
+    def continue_text(
+        self,
+        prompt: str,
+        max_new_tokens: int = 64,
+        decode: Callable[..., list[Hypothesis]] = greedy,
+    ) -> Continuation:
+        """Continue a prompt, which may be empty, until the text ends or after `max_new_tokens`.
+
+        `decode` chooses the tokens: `greedy`, or another function of model, ids, max_new_tokens and eos_id that
+        returns a hypothesis a row, such as `partial(sample, temperature=0.7)`.
+
+        Raises ValueError for what is no text.
+        """
+        [written] = decode(
+            self.model, [self.read(prompt)], max_new_tokens=max_new_tokens, eos_id=self.end_id
+        )
+        probabilities = torch.tensor(written.log_probabilities).exp().tolist()
+        return Continuation(
+            prompt=prompt,
+            text=self.tokenizer.decode(written.token_ids),
+            tokens=[self.tokenizer.decode([i]) for i in written.token_ids],
+            token_probabilities=probabilities[: len(written.token_ids)],
+            ended=written.ended,
+        )
+
+    @torch.no_grad()
+    def next_token(self, prompt: str, most: int = 8, **shaping) -> dict[str, float]:
+        """Name the most probable next tokens with their probabilities, most probable first.
+
+        `shaping` are temperature, top_k and top_p of `next_token_probabilities`.
+
+        Raises ValueError for what is no text, and for a shaping that is none.
+        """
+        logits = self.model(torch.tensor([self.read(prompt)]))[0, -1]
+        values, ids = next_token_probabilities(logits, **shaping).topk(most)
+        return {
+            END if i == self.end_id else self.tokenizer.decode([i]): value
+            for i, value in zip(ids.tolist(), values.tolist(), strict=True)
+            if value > 0
+        }
+
+    def sequence(self, text: str) -> list[int]:
+        """Cut a whole text into ids, with the end before and after it."""
+        return [self.end_id, *self.tokenizer.encode(text), self.end_id]
+
+    def loss(self, texts: Sequence[str]) -> float:
+        """Return the mean loss over all tokens of the texts and their ends, in nats a token."""
+        return held_out_loss(self.model, [self.sequence(text) for text in texts])
+
+
+@torch.no_grad()
+def held_out_loss(
+    model: LanguageModel, sequences: Sequence[Sequence[int]], length: int = LONGEST_CONTEXT
+) -> float:
+    """Return the mean loss over all tokens but the first of each sequence, in nats a token.
+
+    A sequence longer than `length` is read in windows that overlap by half: every token is scored once, by
+    the window that shows most of what comes before it.
+
+    Raises ValueError where no sequence has two tokens.
+    """
+    total = count = 0
+    for sequence in sequences:
+        scored = 1  # the first token is given, not predicted
+        for start in range(0, max(1, len(sequence) - 1), length // 2):
+            window = torch.tensor([sequence[start : start + length + 1]])
+            new = start + window.shape[1] - scored
+            if new <= 0:
+                break
+            logits = model(window[:, :-1])[:, -new:]
+            total += sequence_loss(logits, window[:, -new:]).item() * new
+            count, scored = count + new, scored + new
+    if not count:
+        raise ValueError("no sequence has two tokens, so there is nothing to predict")
+    return total / count
+
+
+def load(folder: Path = DATA / "language_model") -> Writer:
+    """Load the language model that ships with the course; each call gives a model of its own.
+
+    Raises ValueError where there is no such file.
+
+    >>> len(load().tokenizer)
+    1024
+    """
+    model, _ = load_model(folder / "weights.safetensors")
+    return Writer(model, BPETokenizer.load(folder))
+
+
+def language_model_config(vocab: int = 1024) -> TransformerConfig:
+    """Choose the sizes of the language model that ships.
+
+    >>> language_model_config().decoder_layers
+    4
+    """
+    return TransformerConfig(
+        source_vocab=vocab,
+        target_vocab=vocab,
+        d_model=128,
+        heads=4,
+        encoder_layers=1,
+        decoder_layers=4,
+        d_ff=512,
+        dropout=0.1,
+        norm_first=True,
+        positions="rotary",
+        pad_id=None,
+        tie_embeddings=True,
+    )

@@ -1,0 +1,238 @@
+"""The translator that ships with the course: a date as people write it becomes ISO 8601.
+
+Trained by the book's own code (`make models`) on English and Japanese dates, character by character. What it
+reads, where it looked, and how sure it was at each step come back together.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lesson_tf.attention import _check_size
+from lesson_tf.date_styles import STYLES, find_style, write
+from lesson_tf.dates import normalize, source_tokenizer, split, target_tokenizer
+from lesson_tf.decoding import Hypothesis, greedy
+from lesson_tf.model_files import DATA, load_model
+from lesson_tf.tokenization import CharTokenizer
+from lesson_tf.transformer import Transformer, TransformerConfig
+
+LONGEST_SOURCE = 64  # characters after normalization; the longest form of the task has about 50
+LONGEST_TARGET = 12  # an ISO date has 10 characters; the end is one more
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What the model wrote, and all that can be seen of how.
+
+    S source tokens were read and T target tokens written, the end `<eos>` among them. Row t of
+    `decoder_attention`, `cross_attention` and `probabilities` belongs to the step that wrote
+    `target_tokens[t]`. A probability says how sure the model is, not whether it is right.
+    """
+
+    text: str
+    source_tokens: list[str]
+    target_tokens: list[str]
+    token_probabilities: list[float]
+    encoder_attention: Float[Tensor, "layers heads source source"]
+    decoder_attention: Float[Tensor, "layers heads target target"]
+    cross_attention: Float[Tensor, "layers heads target source"]
+    probabilities: Float[Tensor, "target vocab"]
+    vocabulary: list[str]
+
+    @property
+    def probability(self) -> float:
+        """The probability of the whole text: the product over its tokens."""
+        return float(torch.tensor(self.token_probabilities, dtype=torch.float64).prod())
+
+    def candidates(self, step: int, most: int = 5) -> dict[str, float]:
+        """Name the most probable tokens of a step, with their probabilities, most probable first.
+
+        Raises ValueError where there is no such step.
+        """
+        if not 0 <= step < len(self.target_tokens):
+            raise ValueError(
+                f"step={step} was not taken; use 0 to {len(self.target_tokens) - 1}, "
+                f"one for each of {' '.join(self.target_tokens)}"
+            )
+        values, ids = self.probabilities[step].topk(min(most, len(self.vocabulary)))
+        return {
+            self.vocabulary[i]: value
+            for i, value in zip(ids.tolist(), values.tolist(), strict=True)
+        }
+
+
+class Translator:
+    """A Transformer with the tokenizers of the date task.
+
+    >>> translator = load()
+    >>> translator.translate("令和6年3月5日").text
+    '2024-03-05'
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        source: CharTokenizer | None = None,
+        target: CharTokenizer | None = None,
+    ):
+        self.model = model
+        self.source_tokenizer = source_tokenizer() if source is None else source
+        self.target_tokenizer = target_tokenizer() if target is None else target
+
+    def read(self, text: str) -> list[int]:
+        """Normalize a text and give each character its id.
+
+        Raises ValueError, in a sentence, for what the model cannot read: nothing, too much, or a character
+        that it has never seen.
+        """
+        text = normalize(text)
+        if not text:
+            raise ValueError(
+                "there is nothing to read; type a date, such as 5 March 2024 or 令和6年3月5日"
+            )
+        if len(text) > LONGEST_SOURCE:
+            raise ValueError(
+                f"the text has {len(text)} characters, and the model reads {LONGEST_SOURCE} at most; "
+                "type one date alone, such as 5 March 2024"
+            )
+        unknown = [c for c in dict.fromkeys(text) if c not in self.source_tokenizer.vocabulary]
+        if unknown:
+            raise ValueError(
+                f"the model has never seen {' '.join(unknown)}; it reads dates in English and Japanese, "
+                "such as 5 March 2024 or 令和6年3月5日"
+            )
+        return self.source_tokenizer.encode(text)
+
+    def translate(self, text: str, decode: Callable[..., list[Hypothesis]] = greedy) -> Translation:
+        """Write the ISO form of a date, and show how.
+
+        `decode` chooses the tokens: `greedy`, or another function of model, ids and max_new_tokens that returns
+        a hypothesis a row, such as `partial(sample, temperature=2.0)`. What is no date gets an answer as well:
+        a model always answers.
+
+        Raises ValueError, in a sentence, for what the model cannot read.
+        """
+        source_ids = self.read(text)
+        [written] = decode(self.model, [source_ids], max_new_tokens=LONGEST_TARGET)
+        return self._look_back(source_ids, written)
+
+    def translate_all(self, texts: Sequence[str], batch_size: int = 256) -> list[str]:
+        """Write the ISO forms of many dates, by greedy decoding, without looking into the model."""
+        rows = [self.read(text) for text in texts]
+        # Texts of like lengths share a batch, so that little of it is padding.
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        answers = [""] * len(rows)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            written = greedy(self.model, [rows[i] for i in chosen], LONGEST_TARGET)
+            for i, hypothesis in zip(chosen, written, strict=True):
+                answers[i] = self.target_tokenizer.decode(hypothesis.token_ids)
+        return answers
+
+    @torch.no_grad()
+    def _look_back(self, source_ids: list[int], written: Hypothesis) -> Translation:
+        """Pass the finished text through the model once: all steps side by side, as in training."""
+        target = self.target_tokenizer
+        new = written.token_ids + ([target.vocabulary["<eos>"]] if written.ended else [])
+        source = torch.tensor([source_ids])
+        inputs = torch.tensor([[target.vocabulary["<bos>"], *new[:-1]]])
+        encoder_record, decoder_record = [], []
+        memory = self.model.encode(source, record=encoder_record)
+        logits = self.model.decode(inputs, memory, source, record=decoder_record)
+        probabilities = logits[0].softmax(-1)
+        return Translation(
+            text=target.decode(written.token_ids),
+            source_tokens=[self.source_tokenizer.tokens[i] for i in source_ids],
+            target_tokens=[target.tokens[i] for i in new],
+            token_probabilities=probabilities[range(len(new)), new].tolist(),
+            encoder_attention=torch.cat(encoder_record),
+            decoder_attention=torch.cat(decoder_record[0::2]),
+            cross_attention=torch.cat(decoder_record[1::2]),
+            probabilities=probabilities,
+            vocabulary=list(target.tokens),
+        )
+
+
+def load(path: Path = DATA / "translator.safetensors") -> Translator:
+    """Load the translator that ships with the course; each call gives a model of its own.
+
+    Raises ValueError where there is no such file.
+
+    >>> round(load().translate("5 March 2024").probability, 1)
+    1.0
+    """
+    model, _ = load_model(path)
+    return Translator(model)
+
+
+def translator_config(d_model: int = 64, heads: int = 4) -> TransformerConfig:
+    """Choose the sizes of a translator; the one that ships has the defaults.
+
+    >>> translator_config().encoder_layers
+    2
+    """
+    return TransformerConfig(
+        source_vocab=len(source_tokenizer()),
+        target_vocab=len(target_tokenizer()),
+        d_model=d_model,
+        heads=heads,
+        d_ff=4 * d_model,
+        dropout=0.0,
+        norm_first=True,
+    )
+
+
+@dataclass(frozen=True)
+class Example:
+    """A day as it was written, in which style, and the right answer."""
+
+    style: str
+    text: str
+    iso: str
+
+
+def held_out_examples(
+    per_style: int = 100, seed: int = 0, styles: Sequence[str] | None = None
+) -> list[Example]:
+    """Write days of the test split, which no training has seen in any form, `per_style` in each style.
+
+    Raises ValueError for a style that does not exist.
+
+    >>> examples = held_out_examples(per_style=2, styles=["iso"])
+    >>> [example.text == example.iso for example in examples]
+    [True, True]
+    """
+    _check_size("per_style", per_style)
+    rng = random.Random(seed)
+    days = split().test
+    examples = []
+    for name in STYLES if styles is None else styles:
+        fitting = [day for day in days if find_style(name).fits(day)]
+        examples += [
+            Example(name, normalize(write(day, name, rng)), day.isoformat())
+            for day in rng.choices(fitting, k=per_style)
+        ]
+    return examples
+
+
+def exact_match(translator: Translator, examples: Sequence[Example]) -> dict[str, float]:
+    """Measure the share of examples that are translated without a mistake: "all", then each style.
+
+    Raises ValueError where there is no example.
+
+    >>> exact_match(load(), held_out_examples(per_style=5, styles=["en gb", "ja"]))
+    {'all': 1.0, 'en gb': 1.0, 'ja': 1.0}
+    """
+    if not examples:
+        raise ValueError("there are no examples to measure with; use held_out_examples()")
+    answers = translator.translate_all([example.text for example in examples])
+    right: dict[str, list[bool]] = {"all": []}
+    for example, answer in zip(examples, answers, strict=True):
+        right["all"].append(answer == example.iso)
+        right.setdefault(example.style, []).append(answer == example.iso)
+    return {style: sum(found) / len(found) for style, found in right.items()}
