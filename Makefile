@@ -55,7 +55,7 @@ bench: $(READY) ## measure the package against torch.nn and tokenizers
 	$(BIN)/python tests/bench.py
 
 models: $(READY) ## train the models that ship with the course (MODELS="translator family language_model")
-	OMP_WAIT_POLICY=passive $(BIN)/python -m lesson_tf.train_models $(MODELS)
+	$(BIN)/python -m lesson_tf.train_models $(MODELS)
 
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
 	$(BIN)/python book/run_notebooks.py $(NOTEBOOKS)

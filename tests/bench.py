@@ -1,7 +1,8 @@
 """Print how long the package's modules take, as a share of what others take for the same work.
 
 Attention and the Transformer are compared with torch.nn, with the same weights, forward and backward;
-byte-pair encoding with the tokenizers library, which is written in Rust. Both sides of a row run on the same
+writing with a cache with writing without one, and with nn.TransformerDecoder called step by step; byte-pair
+encoding with the tokenizers library, which is written in Rust. Both sides of a row run on the same
 machine in the same minute: five runs each, taken in turn, medians compared. A ratio below 1 means that
 ours is faster. Nothing is asserted, since a busy machine scatters single runs by a fifth.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import sphinx
 import torch
 from tokenizers import ByteLevelBPETokenizer
@@ -19,7 +21,9 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from lesson_tf.attention import MultiHeadAttention, causal_mask
+from lesson_tf import figures
 from lesson_tf.corpus import torch_documentation
+from lesson_tf.decoding import greedy
 from lesson_tf.tokenization import BPETokenizer
 from lesson_tf.torch_weights import copy_torch_weights
 from lesson_tf.transformer import Transformer, TransformerConfig
@@ -136,6 +140,76 @@ def training_comparison(d_model: int, batch: int, source: int, target: int) -> C
     return Comparison(name, step_of(ours), step_of(theirs), 1.0)
 
 
+class StepByStep(nn.Module):
+    """nn.TransformerDecoder between our embedding and our output layer, writing as its users make it write."""
+
+    def __init__(self, model: Transformer):
+        super().__init__()
+        self.model = model
+        self.core = TorchTransformer(model).core.eval()
+
+    @torch.no_grad()
+    def write(self, source_ids: torch.Tensor, length: int) -> torch.Tensor:
+        """Take the most probable token, and pass the whole text through the decoder for the next one."""
+        memory = self.model.encode(source_ids)
+        token_ids = torch.full((len(source_ids), 1), 2)
+        for _ in range(length):
+            x = self.model.target_embedding(token_ids)
+            mask = ~causal_mask(token_ids.shape[1])
+            hidden = self.core.decoder(x, memory, tgt_mask=mask)
+            new = self.model.output(hidden[:, -1:]).argmax(-1)
+            token_ids = torch.cat((token_ids, new), dim=1)
+        return token_ids[:, 1:]
+
+
+def decoders(batch: int) -> dict[str, Callable[[int], object]]:
+    """Make three ways to write `length` tokens with the same model; all write the same."""
+    config = TransformerConfig(
+        64, 64, d_model=128, heads=4, decoder_layers=4, d_ff=512, dropout=0.0, pad_id=None
+    )
+    model = Transformer(config).eval()
+    source_ids = torch.randint(4, 64, (batch, 16))
+    step_by_step = StepByStep(model)
+    ways = {
+        "with a cache": lambda length: greedy(model, source_ids, length, eos_id=None),
+        "without": lambda length: greedy(model, source_ids, length, eos_id=None, use_cache=False),
+        "nn.TransformerDecoder": lambda length: step_by_step.write(source_ids, length),
+    }
+    written = [[text.token_ids for text in ways[name](32)] for name in ("with a cache", "without")]
+    assert written == [ways["nn.TransformerDecoder"](32).tolist()] * 2
+    return ways
+
+
+def decoding_comparisons(length: int = 256, batch: int = 4) -> Iterator[Comparison]:
+    """Compare the time of a whole text: with a cache, without, and by nn.TransformerDecoder."""
+    ways = decoders(batch)
+    for other, name in (("without", "without"), ("nn.TransformerDecoder", "nn.TransformerDecoder")):
+        yield Comparison(
+            f"writing {length} tokens, {batch} texts, cache against {name}",
+            lambda: ways["with a cache"](length),
+            lambda other=other: ways[other](length),
+            0.25,
+        )
+
+
+def draw_decoding(path: Path, batch: int = 4) -> None:
+    """Draw the time a token against the length of the text, three runs each, taken in turn."""
+    ways, lengths = decoders(batch), [16, 32, 64, 128, 256]
+    runs = {name: [[] for _ in range(3)] for name in ways}
+    for length in lengths:
+        for run in range(3):
+            for name, write in ways.items():
+                timer = Timer("write(length)", globals={"write": write, "length": length})
+                runs[name][run].append(1e3 * timer.timeit(1).median / length)
+    figures.use_style()
+    ax = figures.curves(
+        lengths, runs, xlabel="tokens written", ylabel="ms a token", log_x=True, log_y=True
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ax.figure.savefig(path)
+    plt.close(ax.figure)
+
+
 def tokenizer_comparisons(size: int = 1_000_000, merges: int = 2000) -> Iterator[Comparison]:
     """Compare the training of byte-pair encoding, then encoding, on documentation and code.
 
@@ -174,6 +248,7 @@ def comparisons() -> Iterator[Comparison]:
         yield from attention_comparisons(length, d_model)
     yield training_comparison(d_model=64, batch=64, source=24, target=11)
     yield training_comparison(d_model=128, batch=16, source=96, target=96)
+    yield from decoding_comparisons()
     yield from tokenizer_comparisons()
 
 
@@ -187,7 +262,10 @@ def main() -> None:
     for comparison in comparisons():
         ours, theirs = comparison.medians()
         row = f"{comparison.name:58} {1e3 * ours:6.1f} ms {1e3 * theirs:6.1f} ms"
-        print(f"{row} {ours / theirs:6.2f} {comparison.aim:5.1f}", flush=True)
+        print(f"{row} {ours / theirs:6.2f} {comparison.aim:5.2f}", flush=True)
+    picture = Path("_build/bench/decoding.png")
+    draw_decoding(picture)
+    print(f"time a token against length: {picture}")
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ _ALL = (
     _english("en era",
         "d MMMM '{latin} {number}'", "MMMM d, '{latin} {number}'", "'{latin} {number}', MMMM d",
         "d'{th}' MMMM '{latin} {number}'", "'{latin} {number}', d MMMM", "'{latin} {number}'/M/d",
-        "'{latin} {number}'.M.d", weight=3.0),
+        "'{latin} {number}'.M.d", "'{latin} {number}'-M-d", weight=4.0),
     _numbers("iso", "y-MM-dd", weight=0.5),
     _numbers("year first", *_separated("y", "M", "d")),
     _numbers("year first joined", "yMMdd", weight=1.5),

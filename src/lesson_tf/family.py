@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lesson_tf.attention import _check_size
 from lesson_tf.model_files import DATA
 
 WIDTHS = (8, 16, 32, 64)
@@ -80,34 +81,34 @@ class Family:
 
         Raises ValueError where there is no such member or style.
         """
-        return float(self._result(d_model, heads, f"exact match, {style}"))
+        row, prefix = self._row(d_model, heads), "exact match: "
+        if f"{prefix}{style}" not in row:
+            styles = [name.removeprefix(prefix) for name in row if name.startswith(prefix)]
+            raise ValueError(f"style={style!r} was not measured; use one of {', '.join(styles)}")
+        return float(row[f"{prefix}{style}"])
 
     def parameters(self, d_model: int, heads: int) -> int:
         """Count a member's parameters.
 
         Raises ValueError where there is no such member.
         """
-        return int(self._result(d_model, heads, "parameters"))
+        return int(self._row(d_model, heads)["parameters"])
 
-    def _result(self, d_model: int, heads: int, column: str) -> str:
-        place = MEMBERS.index(_key(d_model, heads))
-        if column not in self.results[place]:
-            raise ValueError(f"there is no {column!r}; use one of {list(self.results[place])}")
-        return self.results[place][column]
+    def _row(self, d_model: int, heads: int) -> dict[str, str]:
+        name = _member(d_model, heads)
+        return next(row for row in self.results if name == f"{row['d_model']}x{row['heads']}")
 
 
-def _key(d_model, heads) -> tuple[int, int]:
+def _member(d_model, heads) -> str:
+    for name, size in (("d_model", d_model), ("heads", heads)):
+        _check_size(name, size)
     if (d_model, heads) not in MEMBERS:
         nearest = min(MEMBERS, key=lambda m: abs(m[0] - d_model) + abs(m[1] - heads))
         raise ValueError(
             f"no member of the family has d_model={d_model} and heads={heads}; use d_model in {WIDTHS} and "
             f"heads in {HEADS} (the nearest is d_model={nearest[0]}, heads={nearest[1]})"
         )
-    return d_model, heads
-
-
-def _member(d_model, heads) -> str:
-    return "{}x{}".format(*_key(d_model, heads))
+    return f"{d_model}x{heads}"
 
 
 @cache

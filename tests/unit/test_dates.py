@@ -379,6 +379,7 @@ def test_the_source_characters_are_those_that_occur():
 # Splits and batches
 
 
+@UNCHECKED
 def test_a_split_gives_each_day_to_one_part():
     parts = [split(0).train, split(0).validation, split(0).test]
     days = [day for part in parts for day in part]
@@ -394,21 +395,21 @@ def test_no_text_of_a_test_day_is_ever_trained_on():
     days = split(0)
     batches = DateBatches(days.train, source_tokenizer(), target_tokenizer(), 64, seed=0)
     trained = {text for step in range(150) for text, _ in batches.pairs(step)}
-    unseen = set().union(*map(texts_of, random.Random(0).sample(days.test, 20)))
-    assert len(unseen) > 50_000
+    unseen = set().union(*map(texts_of, random.Random(0).sample(days.test, 12)))
+    assert len(unseen) > 40_000
     assert not trained & unseen
 
 
 @UNCHECKED
 def test_no_two_days_share_a_text():
     seen = Counter()
-    for n in range(15):
+    for n in range(10):
         seen.update(texts_of(date(2011, 12, 5) + n * ONE_DAY))
     assert max(seen.values()) == 1
 
 
 def batches(seed=0, days=None, **choices):
-    days = split().train if days is None else days
+    days = random.Random(0).sample(split().train, 1000) if days is None else days
     return DateBatches(days, source_tokenizer(), target_tokenizer(), 16, seed, **choices)
 
 
@@ -442,8 +443,9 @@ def test_batches_draw_the_styles_that_are_asked_for():
 
 
 def test_pairs_are_true():
+    ours = batches(slips=0.0)
     for step in range(20):
-        for text, iso in batches(slips=0.0).pairs(step):
+        for text, iso in ours.pairs(step):
             assert parse(text).isoformat() == iso
 
 
