@@ -127,10 +127,20 @@ class Writer:
         logits = self.model(torch.tensor([self.read(prompt)]))[0, -1]
         values, ids = next_token_probabilities(logits, **shaping).topk(most)
         return {
-            END if i == self.end_id else self.tokenizer.decode([i]): value
+            self.name(i): value
             for i, value in zip(ids.tolist(), values.tolist(), strict=True)
             if value > 0
         }
+
+    def name(self, token_id: int) -> str:
+        """Show a token: its text, the end as <eos>, and bytes that are no whole character as they are stored.
+
+        Raises ValueError for an id that is not in the vocabulary.
+        """
+        text = self.tokenizer.decode([token_id])
+        if token_id == self.end_id:
+            return END
+        return f"<byte {self.tokenizer.tokens[token_id]}>" if "\ufffd" in text else text
 
     def sequence(self, text: str) -> list[int]:
         """Cut a whole text into ids, with the end before and after it."""

@@ -27,7 +27,7 @@ from lesson_tf.date_styles import STYLES
 from lesson_tf.dates import DateBatches, source_tokenizer, split, target_tokenizer
 from lesson_tf.model_files import DATA, load_model, save_model
 from lesson_tf.n_gram import NGram
-from lesson_tf.training import train
+from lesson_tf.training import History, train
 from lesson_tf.transformer import LanguageModel, Transformer
 
 TRANSLATOR_SEEDS = (0, 1, 2)  # the first is shipped, the others show the spread
@@ -63,6 +63,30 @@ def recipes() -> dict[str, list[Recipe]]:
     }
 
 
+def train_and_time(
+    checkpoint: Path, model: Transformer | LanguageModel, batches, steps: int, **settings
+) -> tuple[History, float]:
+    """Train, and count the seconds of one core, those before an interruption too."""
+    clock = checkpoint.with_suffix(".seconds")
+    before = float(clock.read_text()) if clock.exists() and checkpoint.exists() else 0.0
+    started = time.process_time()
+    try:
+        history = train(
+            model,
+            batches,
+            steps,
+            learning_rate=3e-3,
+            warmup=min(100, steps // 10),
+            checkpoint=checkpoint,
+            progress=False,
+            **settings,
+        )
+    finally:
+        seconds = before + time.process_time() - started
+        clock.write_text(f"{seconds:.1f}")
+    return history, seconds
+
+
 def train_translator(
     folder: Path,
     seed: int = 0,
@@ -79,18 +103,7 @@ def train_translator(
     model = Transformer(config)
     batches = DateBatches(split().train, source, target, batch_size=64, seed=seed)
     file = f"{name}-{d_model}x{heads}-{seed}"
-    started = time.process_time()
-    history = train(
-        model,
-        batches,
-        steps,
-        learning_rate=3e-3,
-        warmup=min(100, steps // 10),
-        checkpoint=folder / f"{file}.checkpoint",
-        checkpoint_every=500,
-        progress=False,
-    )
-    seconds = time.process_time() - started
+    history, seconds = train_and_time(folder / f"{file}.checkpoint", model, batches, steps)
     save_model(folder / f"{file}.safetensors", model)
     examples = translator.held_out_examples(per_style)
     found = translator.exact_match(translator.Translator(model.eval(), source, target), examples)
@@ -144,18 +157,8 @@ def train_language_model(folder: Path, steps: int = LANGUAGE_MODEL_STEPS) -> dic
         batch_size=16,
         seed=0,
     )
-    started = time.process_time()
-    train(
-        writer.model,
-        batches,
-        steps,
-        learning_rate=3e-3,
-        warmup=min(100, steps // 10),
-        weight_decay=0.1,
-        checkpoint=folder / "language_model.checkpoint",
-        progress=False,
-    )
-    seconds = time.process_time() - started
+    checkpoint = folder / "language_model.checkpoint"
+    _, seconds = train_and_time(checkpoint, writer.model, batches, steps, weight_decay=0.1)
     save_model(folder / "language_model" / "weights.safetensors", writer.model, torch.float16)
     tokenizer.save(folder / "language_model")
     held_out = [writer.sequence(text) for text in validation]

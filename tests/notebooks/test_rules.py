@@ -69,8 +69,8 @@ def lesson(tmp_path):
     """A notebook that keeps every rule, in a book of two pages."""
     setup = "import torch\nfrom lesson_tf import figures\nfigures.use_style()"
     definition = (
-        "def causal_mask(length):\n"
-        "    return torch.ones(length, length, dtype=torch.bool).tril()\n"
+        "def causal_mask(length, start=0):\n"
+        "    return torch.ones(length, start + length, dtype=torch.bool).tril(start)\n"
         "mask = causal_mask(1024)"
     )
     cells = [

@@ -114,6 +114,7 @@ def test_next_tokens_are_shaped(writer):
     plain = writer.next_token("Returns a new ", most=1024)
     assert math.fsum(plain.values()) == pytest.approx(1, abs=1e-4)
     assert list(plain.values()) == sorted(plain.values(), reverse=True)
+    assert len(plain) == 1024  # bytes that are no character have names of their own
     assert len(writer.next_token("Returns a new ", most=8, top_k=3)) == 3
 
 
