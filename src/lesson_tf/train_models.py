@@ -189,6 +189,7 @@ IMPOSSIBLE = (
 
 def publish_translator(folder: Path, data: Path, results: Sequence[dict[str, str]]) -> None:
     """Write the weights of the first seed, the results of all, and the card."""
+    data.mkdir(parents=True, exist_ok=True)
     first = results[0]
     shipped = folder / f"translator-{first['d_model']}x{first['heads']}-{first['seed']}.safetensors"
     (data / "translator.safetensors").write_bytes(shipped.read_bytes())
@@ -328,7 +329,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     chosen = parser.parse_args(arguments)
     chosen.work.mkdir(parents=True, exist_ok=True)
-    chosen.data.mkdir(parents=True, exist_ok=True)
     wanted = {m: cook for m, cook in recipes().items() if m in (chosen.models or PUBLISHERS)}
     for model, results in cook_all(wanted, chosen.work, chosen.workers):
         PUBLISHERS[model](chosen.work, chosen.data, results)
