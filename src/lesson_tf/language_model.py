@@ -76,8 +76,8 @@ class Writer:
     """A language model with its tokenizer.
 
     >>> writer = load()
-    >>> writer.continue_text("Returns a new ", max_new_tokens=1).text
-    'tensor'
+    >>> writer.continue_text("Returns a new", max_new_tokens=1).text
+    ' tensor'
     """
 
     def __init__(self, model: LanguageModel, tokenizer: BPETokenizer):

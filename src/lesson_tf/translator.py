@@ -204,7 +204,7 @@ def held_out_examples(
     Raises ValueError for a style that does not exist.
 
     >>> examples = held_out_examples(per_style=2, styles=["iso"])
-    >>> [example.text == example.iso for example in examples]
+    >>> [example.iso in example.text for example in examples]
     [True, True]
     """
     _check_size("per_style", per_style)
