@@ -1,0 +1,181 @@
+"""Taking heads and characters away: what is measured is the change, and nothing is left changed."""
+
+import copy
+
+import pytest
+import torch
+
+from lesson_tf.attention import MultiHeadAttention
+from lesson_tf.dates import SOURCE_CHARACTERS
+from lesson_tf.inspection import (
+    KINDS,
+    ablate_heads,
+    head_off,
+    heads_of,
+    influence,
+    peak_agreement,
+    replacements,
+)
+from lesson_tf.transformer import LanguageModel, Transformer, TransformerConfig
+from lesson_tf.translator import Translator, translator_config
+
+SIZES = {"d_model": 8, "heads": 2, "dropout": 0.0}
+
+
+def untrained_translator() -> Translator:
+    model = Transformer(translator_config(16, 2)).eval()
+    with torch.no_grad():
+        model.output.weight.mul_(10.0)  # so that probabilities differ
+    return Translator(model)
+
+
+def test_heads_are_listed_in_the_order_of_the_layers():
+    model = Transformer(TransformerConfig(9, 9, encoder_layers=1, decoder_layers=2, **SIZES))
+    listed = heads_of(model)
+    places = ["encoder 1"]
+    for i in (1, 2):
+        places += [f"decoder {i} self", f"decoder {i} cross"]
+    assert [head.place for head in listed] == [place for place in places for _ in range(2)]
+    assert [head.index for head in listed] == [0, 1] * 5
+    assert listed[4].attention is model.decoder.layers[0].cross_attention
+    assert listed[-1].name == "decoder 2 cross, head 2"
+
+
+def test_a_language_model_has_heads_of_its_layers():
+    model = LanguageModel(TransformerConfig(9, 9, decoder_layers=3, **SIZES))
+    assert [head.place for head in heads_of(model)] == [f"layer {i}" for i in (1, 1, 2, 2, 3, 3)]
+    assert heads_of(model)[2].attention is model.layers[1].self_attention
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("head", [0, 1, 3])
+def test_a_head_that_is_off_is_a_head_whose_columns_of_w_o_are_zero(head, need_weights):
+    attention, x = MultiHeadAttention(16, 4), torch.randn(2, 5, 16)
+    without = copy.deepcopy(attention)
+    with torch.no_grad():
+        without.w_o.weight[:, 4 * head : 4 * head + 4] = 0.0
+    with head_off(attention, head):
+        output, _ = attention(x, need_weights=need_weights)
+    torch.testing.assert_close(output, without(x)[0])
+    assert not torch.allclose(output, attention(x)[0])
+
+
+def test_all_is_as_before_afterwards_even_after_an_exception():
+    attention, x = MultiHeadAttention(16, 4), torch.randn(2, 5, 16)
+    weights, output = copy.deepcopy(attention.state_dict()), attention(x)[0]
+    with pytest.raises(KeyboardInterrupt), head_off(attention, 2):
+        assert not torch.equal(attention(x)[0], output)
+        raise KeyboardInterrupt
+    assert torch.equal(attention(x)[0], output)
+    assert all(torch.equal(weights[name], now) for name, now in attention.state_dict().items())
+
+
+def test_two_heads_off_at_once_and_one_twice():
+    attention, x = MultiHeadAttention(16, 2), torch.randn(1, 3, 16)
+    with head_off(attention, 0), head_off(attention, 1):
+        torch.testing.assert_close(attention(x)[0], attention.w_o.bias.expand(1, 3, 16))
+    with head_off(attention, 0):
+        once = attention(x)[0]
+        with head_off(attention, 0):
+            assert torch.equal(attention(x)[0], once)
+        assert torch.equal(attention(x)[0], once)
+
+
+def test_ablation_measures_with_one_head_off_at_a_time():
+    model = Transformer(TransformerConfig(9, 9, **SIZES)).eval()
+    source, target = torch.randint(1, 9, (2, 5)), torch.randint(1, 9, (2, 4))
+    before = model(source, target)
+    found = ablate_heads(model, lambda: (model(source, target) - before).abs().max().item())
+    assert list(found) == list(dict.fromkeys(head.place for head in heads_of(model)))
+    assert all(len(values) == 2 and min(values) > 1e-4 for values in found.values())
+    assert torch.equal(model(source, target), before)
+    with head_off(model.decoder.layers[1].cross_attention, 1):
+        alone = (model(source, target) - before).abs().max().item()
+    assert found["decoder 2 cross"][1] == alone
+
+
+def test_every_character_the_translator_reads_has_others_of_its_kind():
+    assert sorted("".join(KINDS.values())) == sorted(SOURCE_CHARACTERS)
+    for character in SOURCE_CHARACTERS:
+        others = replacements(character)
+        assert character not in others
+        assert len(others) >= 7
+        assert all(character in replacements(other) for other in others)
+
+
+def test_influence_is_what_one_replacement_at_a_time_gives():
+    translator, text = untrained_translator(), "R6.3.5"
+    seen, found = translator.translate(text), influence(translator, text)
+    vocabulary = translator.target_tokenizer.vocabulary
+    written = [vocabulary[token] for token in seen.target_tokens]
+    inputs = torch.tensor([[vocabulary["<bos>"], *written[:-1]]])
+    assert found.shape == (len(written), len(text))
+    for place, character in enumerate(text):
+        falls = []
+        for other in replacements(character):
+            ids = translator.read(text[:place] + other + text[place + 1 :])
+            probabilities = translator.model(torch.tensor([ids]), inputs)[0].softmax(-1)
+            values = probabilities[range(len(written)), written]
+            falls.append(torch.tensor(seen.token_probabilities) - values)
+        expected = torch.stack(falls).mean(0)
+        torch.testing.assert_close(found[:, place], expected, atol=1e-6, rtol=1e-4)
+    assert found.abs().max() > 0.01
+
+
+def test_influence_reads_a_text_as_the_translator_does():
+    translator = untrained_translator()
+    assert torch.equal(influence(translator, "　Ｒ６.3.5 "), influence(translator, "R6.3.5"))
+    with pytest.raises(ValueError, match="there is nothing to read"):
+        influence(translator, " ")
+
+
+def test_agreement_counts_the_tokens_on_which_a_character_has_influence():
+    translator, texts = untrained_translator(), ["R6.3.5", "5 May 2024"]
+    # Low enough to count some tokens of an untrained model, and not all.
+    least = float(influence(translator, texts[0]).amax(1).median())
+    found = peak_agreement(translator, texts, least)
+    names = ["mean of heads", "head 1", "head 2"]
+    assert list(found) == [
+        *(f"decoder {layer} cross, {name}" for layer in (1, 2) for name in names),
+        "at random",
+    ]
+    hits, guesses = [], []
+    for text in texts:
+        falls = influence(translator, text)
+        weights = translator.translate(text).cross_attention[1].mean(0)
+        for row, fall in zip(weights, falls, strict=True):
+            if fall.max() >= least:
+                hits.append(int(row.argmax() == fall.argmax()))
+                guesses.append(1 / len(text))
+    assert 0 < len(hits) < sum(len(translator.translate(text).target_tokens) for text in texts)
+    assert found["decoder 2 cross, mean of heads"] == sum(hits) / len(hits)
+    assert found["at random"] == pytest.approx(sum(guesses) / len(guesses))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: heads_of(torch.nn.Linear(2, 2)), "model=Linear has no heads to list; give a Tr"),
+        (lambda: enter(MultiHeadAttention(8, 4), 4), "head=4 is none of the 4; use 0 to 3"),
+        (lambda: enter(MultiHeadAttention(8, 4), -1), "head=-1 is none of the 4; use 0 to 3"),
+        (lambda: enter(MultiHeadAttention(8, 4), True), "head=True is none of the 4; use 0 to 3"),
+        (lambda: enter("encoder 1", 0), "attention='encoder 1' has no heads; give a MultiHead"),
+        (lambda: replacements("K"), "character='K' is of no kind; use one of 0123456789 "),
+        (lambda: replacements("12"), "character='12' is of no kind; use one of 0123456789 "),
+        (lambda: peak_agreement(untrained_translator(), []), r"texts=\[\] holds no texts; give"),
+        (lambda: peak_agreement(untrained_translator(), "1"), "texts='1' holds no texts; give a"),
+        (
+            lambda: peak_agreement(untrained_translator(), ["1"], 2.0),
+            "no character has an influence of least=2.0 on any token",
+        ),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+def enter(attention, head):
+    with head_off(attention, head):
+        pass
