@@ -66,7 +66,7 @@ picture: $(BUILT) ## draw the README's picture of a page anew
 lock: $(READY) ## write constraints.txt anew from requirements.txt
 	@sh make/lock.sh
 
-clean: ## remove the built pages and all caches (.venv stays)
+clean: ## remove the built pages, checkpoints and all caches (.venv stays)
 	rm -rf _build .pytest_cache .hypothesis .ruff_cache
 	find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-exec rm -rf {} +

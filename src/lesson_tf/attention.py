@@ -357,6 +357,16 @@ def _check_dropout(dropout) -> None:
         )
 
 
+def _is_number(value) -> bool:
+    """Tell whether a value is a finite number that a float can hold."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _is_float(x) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point() and x.layout is torch.strided
 

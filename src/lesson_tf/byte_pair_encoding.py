@@ -60,7 +60,11 @@ class BPETokenizer(Tokenizer):
 
     def __init__(self, vocabulary: dict[str, int], merges: Iterable[tuple[str, str]]):
         super().__init__(vocabulary)
-        self.merges = [tuple(merge) for merge in merges]
+        if isinstance(merges, str | bytes) or not isinstance(merges, Iterable):
+            raise ValueError(f"merges={describe(merges)} are none; give a list of pairs of tokens")
+        self.merges = [
+            tuple(merge) if isinstance(merge, list | tuple) else (merge,) for merge in merges
+        ]
         _check_merges(vocabulary, self.merges)
         ids = self.vocabulary
         self._byte_ids = [ids[symbol] for symbol in BYTE_SYMBOLS]
@@ -145,7 +149,7 @@ class BPETokenizer(Tokenizer):
 
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json` and `merges.txt` into the folder, as GPT-2's were published."""
-        folder = Path(folder)
+        folder = _as_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         ordered = {token: token_id for token_id, token in enumerate(self._tokens)}
         text = json.dumps(ordered, ensure_ascii=False)
@@ -159,8 +163,9 @@ class BPETokenizer(Tokenizer):
 
         Raises ValueError where a file is missing or is not of this form.
         """
-        vocabulary = _read_vocabulary(Path(folder) / "vocab.json")
-        return cls(vocabulary, _read_merges(Path(folder) / "merges.txt"))
+        folder = _as_folder(folder)
+        vocabulary = _read_vocabulary(folder / "vocab.json")
+        return cls(vocabulary, _read_merges(folder / "merges.txt"))
 
     def _encode_word(self, word: str) -> list[int]:
         ids = [self._byte_ids[byte] for byte in word.encode("utf-8")]
@@ -263,6 +268,15 @@ def _texts(text: str | Iterable[str]) -> Iterable[str]:
             f"{type(text).__name__} {describe(text)} is no text; give a string or a list of strings"
         )
     return text
+
+
+def _as_folder(folder) -> Path:
+    try:
+        return Path(folder)
+    except TypeError:
+        raise ValueError(
+            f"folder={describe(folder)} is no path; give a string or a pathlib.Path"
+        ) from None
 
 
 def _read_vocabulary(path: Path) -> dict:

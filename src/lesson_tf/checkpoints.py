@@ -8,7 +8,10 @@ import dataclasses
 import hashlib
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +30,9 @@ def describe_run(
     """
     config = getattr(model, "config", None)
     choices = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {}
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     tensors = {
-        name: f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+        name: f"{tensor.dtype} of shape {tuple(tensor.shape)}{', frozen' if name in frozen else ''}"
         for name, tensor in model.state_dict().items()
     }
     described = {"the model": type(model).__name__, **settings, **choices, **tensors}
@@ -63,17 +67,32 @@ def save_checkpoint(path: Path, run: dict[str, str], history, model, optimizer, 
         "scheduler": scheduler.state_dict(),
         "random_state": torch.get_rng_state(),
     }
+    with open_unfinished(path) as file:
+        torch.save(checkpoint, file)
+        file.flush()
+        os.fsync(file.fileno())
+        # Renaming is one act of the file system: at any moment there is a whole checkpoint.
+        os.replace(file.name, path)
+
+
+@contextmanager
+def open_unfinished(path: Path) -> Iterator[BinaryIO]:
+    """Open the file beside a checkpoint that becomes the checkpoint when it is whole; what is left is removed.
+
+    Raises OSError where it cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, open_unfinished(Path(folder) / "model.ckpt") as file:
+    ...     Path(file.name).name
+    'model.ckpt.unfinished'
+    """
     unfinished = path.with_name(f"{path.name}.unfinished")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with unfinished.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        # Renaming is one act of the file system: at any moment there is a whole checkpoint.
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished.open("wb") as file:
+        try:
+            yield file
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, run: dict[str, str]) -> dict:

@@ -5,8 +5,9 @@ import hashlib
 import inspect
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from numbers import Integral
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,7 @@ def fingerprint(texts: Sequence[str]) -> str:
     >>> fingerprint(["a", "b"])[:8] == fingerprint(["ab"])[:8]
     False
     """
+    texts = _listed(texts)
     return hashlib.sha256("\0".join(texts).encode("utf-8")).hexdigest()
 
 
@@ -75,13 +77,15 @@ def split_texts(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[st
     >>> len(training), len(validation)
     (18, 2)
     """
-    texts = list(dict.fromkeys(texts))
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise ValueError(f"seed={seed!r} is no whole number; use one such as 0")
+    texts = list(dict.fromkeys(_listed(texts)))
     if len(texts) < 2:
         raise ValueError(
             f"{len(texts)} different text cannot be split; give 2 or more, or cut it in parts"
         )
     groups = near_copies(texts)
-    random.Random(seed).shuffle(groups)
+    random.Random(int(seed)).shuffle(groups)
     wanted = max(1, round(HELD_OUT * len(texts)))
     held_out: set[int] = set()
     for group in groups:
@@ -102,6 +106,7 @@ def near_copies(texts: Sequence[str]) -> list[list[int]]:
     >>> near_copies([text, "something else", f"{text}, and of its type"])
     [[0, 2], [1]]
     """
+    texts = _listed(texts)
     runs = [_runs(text) for text in texts]
     group_of = {i: [i] for i in range(len(texts))}
     for i, j in combinations(range(len(texts)), 2):
@@ -110,6 +115,15 @@ def near_copies(texts: Sequence[str]) -> list[list[int]]:
             group_of[i] += group_of[j]
             group_of.update(dict.fromkeys(group_of[j], group_of[i]))
     return [sorted(group) for i, group in group_of.items() if i == min(group)]
+
+
+def _listed(texts) -> list[str]:
+    """Read several texts as a list; one text alone is none."""
+    alone = isinstance(texts, str | bytes) or not isinstance(texts, Iterable)
+    listed = [] if alone or getattr(texts, "ndim", 1) == 0 else list(texts)
+    if alone or not all(isinstance(text, str) for text in listed):
+        raise ValueError(f"texts of type {type(texts).__name__} are none; give a list of strings")
+    return listed
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

@@ -72,6 +72,8 @@ _ALIKE = str.maketrans(
         **dict.fromkeys("\ufe0e\ufe0f"),  # variation selectors
     }
 )
+# They say where a text begins and ends, and are no part of it.
+_QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』〝〞〟"
 _SIGNS = ("", "", " ", ", ", "-", ".")
 _REPLACED = re.compile(r"(?<!\d)[ ,.]|[ ,.](?!\d)")
 _PARTED = re.compile(r"(?<=\d)(?=[^\d ])|(?<=[^\d ])(?=\d)")
@@ -89,6 +91,8 @@ class Split:
 def normalize(text: str) -> str:
     """Unify signs that mean the same: full and half width, era signs, dashes, slashes, brackets and spaces.
 
+    Quotation marks around the text are left out.
+
     Unicode's NFKC does most; signs without width vanish, and runs of white space become one space.
     Letters keep their case, which the model learns.
 
@@ -105,7 +109,7 @@ def normalize(text: str) -> str:
         text = "".join(
             c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf")
         )
-    return " ".join(text.split())
+    return " ".join(text.split()).strip(_QUOTES + " ")
 
 
 @cache

@@ -5,6 +5,8 @@ once. A cache of keys and values saves time and changes no token.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
@@ -12,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lesson_tf.attention import _check_size, _describe
-from lesson_tf.transformer import LanguageModel, Transformer
+from lesson_tf.attention import _check_size, _describe, _is_float, _is_number
+from lesson_tf.transformer import LanguageModel, Transformer, in_mode
 
 
 @dataclass
@@ -92,6 +94,10 @@ def sample(
     3
     """
     _check_shaping(temperature, top_k, top_p)
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(
+            f"generator={_describe(generator)} draws no numbers; give a torch.Generator, or None for torch's own"
+        )
 
     def draw(logits):
         probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
@@ -111,7 +117,8 @@ def next_token_probabilities(
     The scores are divided by the temperature; of the tokens, the `top_k` most probable stay; of those, the
     fewest whose probabilities reach `top_p`. What stays sums to 1.
 
-    Raises ValueError for a temperature that is not above 0, a top_k below 1, or a top_p outside (0, 1].
+    Raises ValueError for a temperature that is not above 0, a top_k below 1, a top_p outside (0, 1], and for
+    scores that make no distribution.
 
     Source: Fan et al. (2018), section 5.1 (top-k); Holtzman et al. (2020), section 3.1 (top-p).
 
@@ -119,8 +126,11 @@ def next_token_probabilities(
     tensor([1., 0., 0.])
     """
     _check_shaping(temperature, top_k, top_p)
+    _check_scores(logits)
     # The largest score becomes 0 first: dividing by a tiny temperature then overflows to -inf alone.
-    scores = (logits - logits.amax(-1, keepdim=True)) / temperature
+    limits = torch.finfo(logits.dtype)
+    divisor = min(max(float(temperature), limits.tiny), limits.max)
+    scores = (logits - logits.amax(-1, keepdim=True)) / divisor
     ranked, order = scores.sort(dim=-1, descending=True, stable=True)
     kept = torch.ones_like(ranked, dtype=torch.bool)
     if top_k is not None:
@@ -128,7 +138,7 @@ def next_token_probabilities(
     if top_p is not None:
         probabilities = ranked.masked_fill(~kept, -math.inf).softmax(-1)
         before = probabilities.cumsum(-1) - probabilities
-        kept &= before < top_p  # the token that crosses top_p stays
+        kept &= before < float(top_p)  # the token that crosses top_p stays
         kept[..., 0] = True
     kept = torch.zeros_like(kept).scatter(-1, order, kept)
     return scores.masked_fill(~kept, -math.inf).softmax(-1)
@@ -166,7 +176,7 @@ def beam_search(
     for name, size in (("width", width), ("max_new_tokens", max_new_tokens)):
         _check_size(name, size)
     _check_length_penalty(length_penalty)
-    with _Writer(model, ids, max_new_tokens, bos_id, eos_id, use_cache) as writer:
+    with _writing(model, ids, max_new_tokens, bos_id, eos_id, use_cache) as writer:
         beams = [_Beam(prompt, width, eos_id, length_penalty) for prompt in writer.prompts]
         writer.select([row for row in range(len(beams)) for _ in range(width)])
         for step in range(writer.prefix, writer.last):
@@ -185,6 +195,44 @@ def beam_search(
     return [beam.best() for beam in beams]
 
 
+def decode_one(
+    decode: Callable[..., list[Hypothesis]], model, ids: list[int], **arguments
+) -> Hypothesis:
+    """Let `decode` write one text: `greedy`, `sample`, or another function of model, ids and arguments.
+
+    Returns the hypothesis. Raises ValueError where decode cannot be called, or returns anything but a list
+    of one hypothesis.
+
+    >>> from lesson_tf.transformer import TransformerConfig
+    >>> model = LanguageModel(TransformerConfig(source_vocab=9, target_vocab=9, d_model=8))
+    >>> len(decode_one(greedy, model, [4, 5], max_new_tokens=3, eos_id=None).token_ids)
+    3
+    """
+    if not callable(decode):
+        raise ValueError(
+            f"decode={_describe(decode)} cannot be called; give a function such as greedy or "
+            "partial(sample, temperature=0.7)"
+        )
+    written = decode(model, [ids], **arguments)
+    one = isinstance(written, list | tuple) and len(written) == 1
+    if not one or not isinstance(written[0], Hypothesis):
+        raise ValueError(
+            f"decode returned {_describe(written)}, not a list of one Hypothesis; of beam_search, take the best: "
+            "lambda *a, **k: [best for best, *_ in beam_search(*a, **k)]"
+        )
+    return written[0]
+
+
+@contextmanager
+def _writing(model, ids, max_new_tokens, bos_id, eos_id, use_cache) -> Iterator["_Writer"]:
+    """Set a model to work, without dropout, and leave it as it was, whatever happens."""
+    writer = _Writer(model, ids, max_new_tokens, bos_id, eos_id, use_cache)
+    with in_mode(model, training=False):
+        if writer.sources is not None:
+            writer.memory = model.encode(writer.sources)
+        yield writer
+
+
 class _Writer:
     """A model at work on a batch: what each row has so far, and the scores of what may come next."""
 
@@ -192,7 +240,11 @@ class _Writer:
         _check_model(model)
         _check_size("max_new_tokens", max_new_tokens)
         translates = isinstance(model, Transformer)
+        _check_yes_or_no("use_cache", use_cache)
         rows = _rows(ids, model.config.pad_id)
+        _check_vocabulary(
+            rows, model.config.source_vocab if translates else model.config.target_vocab
+        )
         self.model = model
         self.prompts = [[bos_id]] * len(rows) if translates else rows
         _check_special(model, bos_id if translates else 0, eos_id)
@@ -205,24 +257,15 @@ class _Writer:
         self.cache = model.new_cache() if use_cache else None
         self.memory = None
 
-    def __enter__(self):
-        """Switch dropout off while writing."""
-        self.was_training = self.model.training
-        self.model.eval()
-        if self.sources is not None:
-            self.memory = self.model.encode(self.sources)
-        return self
-
-    def __exit__(self, *_):
-        """Leave the model as it was."""
-        self.model.train(self.was_training)
-
     def scores(self) -> Tensor:
         """Score the next token of every row, `(rows, vocab)`."""
         new = self.token_ids[:, self.cache.length :] if self.cache else self.token_ids
         if self.memory is None:
-            return self.model(new, cache=self.cache)[:, -1]
-        return self.model.decode(new, self.memory, self.sources, cache=self.cache)[:, -1]
+            scores = self.model(new, cache=self.cache)[:, -1]
+        else:
+            scores = self.model.decode(new, self.memory, self.sources, cache=self.cache)[:, -1]
+        _check_scores(scores)
+        return scores
 
     def append(self, tokens: list[int]) -> None:
         """Write one token at the end of every row."""
@@ -247,7 +290,7 @@ def _write(model, ids, max_new_tokens, bos_id, eos_id, use_cache, choose) -> lis
 
     Prompts of unequal lengths start together: while a row still has tokens of its prompt, those are taken.
     """
-    with _Writer(model, ids, max_new_tokens, bos_id, eos_id, use_cache) as writer:
+    with _writing(model, ids, max_new_tokens, bos_id, eos_id, use_cache) as writer:
         written = [Hypothesis() for _ in writer.prompts]
         for step in range(writer.prefix, writer.last):
             logits = writer.scores()
@@ -325,7 +368,7 @@ class _Beam:
 
 
 def _rows(ids, pad_id: int | None) -> list[list[int]]:
-    """Read a batch as lists of ids, without the padding at their ends."""
+    """Read a batch as lists of ids, without the padding at their beginnings and ends."""
     sentence = (
         f"ids={_describe(ids)} are no batch; give a tensor (B, T) of whole numbers or a list of lists of "
         "token ids, for one text [ids]"
@@ -340,9 +383,8 @@ def _rows(ids, pad_id: int | None) -> list[list[int]]:
     for row in ids:
         if not isinstance(row, list | tuple) or not all(_is_id(i) for i in row):
             raise ValueError(sentence)
-        row = [int(i) for i in row]
-        while pad_id is not None and row and row[-1] == pad_id:
-            row.pop()
+        tokens = [place for place, i in enumerate(row) if i != pad_id]
+        row = [int(i) for i in row[tokens[0] : tokens[-1] + 1]] if tokens else []
         if not row:
             raise ValueError(
                 "a row of ids is empty; give at least one token, such as the beginning"
@@ -362,6 +404,32 @@ def _padded(rows: list[list[int]], pad_id: int | None) -> Int[Tensor, "batch len
 
 def _is_id(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _check_vocabulary(rows: list[list[int]], vocab: int) -> None:
+    for token_id in (i for row in rows for i in row):
+        if not 0 <= token_id < vocab:
+            raise ValueError(
+                f"token id {_describe(token_id)} is outside the vocabulary of {vocab}; use 0 to {vocab - 1}"
+            )
+
+
+def _check_yes_or_no(name: str, value) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={_describe(value)} is no yes or no; use True or False")
+
+
+def _check_scores(logits) -> None:
+    """Refuse what makes no distribution; a score of -inf alone rules a token out."""
+    if not _is_float(logits) or not logits.ndim or not logits.shape[-1]:
+        raise ValueError(
+            f"logits={_describe(logits)} are no scores; give a float tensor of shape (..., vocabulary)"
+        )
+    if logits.numel() and not logits.amax(-1).isfinite().all():  # nan is the largest of all
+        raise ValueError(
+            "the scores hold nan or inf, or rule out every token, so they make no distribution; look for nan in "
+            "the model's weights, as after a training that diverged"
+        )
 
 
 def _check_model(model) -> None:
@@ -395,8 +463,7 @@ def _check_room(model, prompts: list[list[int]], max_new_tokens: int) -> None:
 
 
 def _check_shaping(temperature, top_k, top_p) -> None:
-    number = isinstance(temperature, Real) and not isinstance(temperature, bool)
-    if not number or not 0 < temperature < math.inf:
+    if not _is_number(temperature) or temperature <= 0:
         raise ValueError(
             f"temperature={_describe(temperature)} shapes no distribution; use a number above 0, such as 1.0; "
             "for the most probable token at every step, use greedy"

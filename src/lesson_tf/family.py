@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lesson_tf.attention import _check_size
-from lesson_tf.model_files import DATA
+from lesson_tf.attention import _check_size, _describe
+from lesson_tf.model_files import DATA, as_path
 
 WIDTHS = (8, 16, 32, 64)
 HEADS = (1, 2, 4, 8)
@@ -63,9 +63,9 @@ class Family:
         Raises ValueError where there is no such member or sentence.
         """
         name = _member(d_model, heads)
-        if sentence not in SENTENCES:
+        if not isinstance(sentence, str) or sentence not in SENTENCES:
             raise ValueError(
-                f"sentence={sentence!r} is not among those stored; use one of {list(SENTENCES)}, or your own "
+                f"sentence={_describe(sentence)} is not among those stored; use one of {list(SENTENCES)}, or your own "
                 "text with the translator"
             )
         place = f"{name}/{SENTENCES.index(sentence)}"
@@ -84,7 +84,9 @@ class Family:
         row, prefix = self._row(d_model, heads), "exact match: "
         if f"{prefix}{style}" not in row:
             styles = [name.removeprefix(prefix) for name in row if name.startswith(prefix)]
-            raise ValueError(f"style={style!r} was not measured; use one of {', '.join(styles)}")
+            raise ValueError(
+                f"style={_describe(style)} was not measured; use one of {', '.join(styles)}"
+            )
         return float(row[f"{prefix}{style}"])
 
     def parameters(self, d_model: int, heads: int) -> int:
@@ -111,18 +113,25 @@ def _member(d_model, heads) -> str:
     return f"{d_model}x{heads}"
 
 
-@cache
-def load(folder: Path = DATA / "family") -> Family:
-    """Load what the package ships of the family.
+def load(folder: str | Path = DATA / "family") -> Family:
+    """Load what the package ships of the family, once for each folder.
 
     Raises ValueError where there is no such folder.
+
+    >>> load() is load()
+    True
     """
+    return _load(as_path("folder", folder))
+
+
+@cache
+def _load(folder: Path) -> Family:
     try:
         with np.load(folder / "attention.npz") as file:
             arrays = dict(file)
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
             results = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"there is no {Path(error.filename).name} of the family; `make models` makes it"
         ) from None

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lesson_tf.attention import MultiHeadAttention, _describe
-from lesson_tf.transformer import LanguageModel, Transformer
-from lesson_tf.translator import Translation, Translator
+from lesson_tf.attention import MultiHeadAttention, _describe, _is_number
+from lesson_tf.transformer import LanguageModel, Transformer, in_mode
+from lesson_tf.translator import Translation, Translator, _check_translator
+from lesson_tf.vocabulary import listed_texts
 
 # Characters that can stand for one another: a digit for a digit, a kanji numeral for a kanji numeral.
 KINDS = {
@@ -119,7 +120,7 @@ def ablate_heads(
 
     `measure` takes nothing and uses the model itself; for what is lost, measure once with all heads on.
 
-    Raises ValueError where the model has no heads to list.
+    Raises ValueError where the model has no heads to list, or `measure` cannot be called.
 
     Source: Michel et al. (2019), section 3.2.
 
@@ -130,6 +131,10 @@ def ablate_heads(
     >>> [(place, len(values)) for place, values in scores.items()]
     [('layer 1', 4), ('layer 2', 4)]
     """
+    if not callable(measure):
+        raise ValueError(
+            f"measure={_describe(measure)} cannot be called; give a function without arguments that returns a number"
+        )
     found: dict[str, list[float]] = {}
     for head in heads_of(model):
         with head_off(head.attention, head.index):
@@ -146,7 +151,7 @@ def replacements(character: str) -> str:
     '012456789'
     """
     for members in KINDS.values():
-        if len(character) == 1 and character in members:
+        if isinstance(character, str) and len(character) == 1 and character in members:
             return members.replace(character, "")
     raise ValueError(
         f"character={_describe(character)} is of no kind; use one of {' '.join(KINDS.values())}"
@@ -168,6 +173,7 @@ def influence(translator: Translator, text: str) -> Float[Tensor, "target source
     >>> falls.shape, int(falls[9].argmax())  # the last digit of the day was read from the 5
     (torch.Size([11, 12]), 0)
     """
+    _check_translator(translator)
     return _influence(translator, translator.translate(text))
 
 
@@ -201,7 +207,8 @@ def _probabilities(
     """Return the probability of each written token after other sources, by teacher forcing."""
     begin = torch.tensor([translator.target_tokenizer.vocabulary["<bos>"]])
     inputs = torch.cat((begin, written[:-1])).expand(len(sources), -1)
-    probabilities = translator.model(sources, inputs).softmax(-1)
+    with in_mode(translator.model, training=False):
+        probabilities = translator.model(sources, inputs).softmax(-1)
     return probabilities.gather(-1, written.expand(len(sources), -1)[..., None]).squeeze(-1)
 
 
@@ -222,13 +229,17 @@ def peak_agreement(
     >>> list(peak_agreement(load(), ["5 March 2024"]))[-1]
     'at random'
     """
-    _check_texts(texts)
+    _check_translator(translator)
+    texts = listed_texts(texts)
+    if not texts:
+        raise ValueError("texts=[] holds no texts; give a list of them")
+    _check_least(least)
     hits: dict[str, list[bool]] = {}
     guesses: list[float] = []
     for text in texts:
         seen = translator.translate(text)
         falls = _influence(translator, seen)
-        counted = falls.amax(dim=1) >= least
+        counted = falls.amax(dim=1) >= float(least)
         guesses += [1 / len(seen.source_tokens)] * int(counted.sum())
         for name, weights in _cross_attentions(seen).items():
             same = weights.argmax(dim=1) == falls.argmax(dim=1)
@@ -260,6 +271,8 @@ def _check_head(attention, head) -> None:
         )
 
 
-def _check_texts(texts) -> None:
-    if isinstance(texts, str) or not texts:
-        raise ValueError(f"texts={_describe(texts)} holds no texts; give a list of them")
+def _check_least(least) -> None:
+    if not _is_number(least) or least < 0:
+        raise ValueError(
+            f"least={_describe(least)} is no fall of a probability; use 0 to 1, such as {LEAST_INFLUENCE}"
+        )

@@ -1,8 +1,11 @@
 """Japanese eras and kanji numerals: what no calendar of the standard library or of babel knows."""
 
 import re
-from datetime import date
+from datetime import date, datetime
+from numbers import Integral
 from typing import NamedTuple
+
+from lesson_tf.vocabulary import check_text, describe
 
 
 class Era(NamedTuple):
@@ -53,6 +56,10 @@ def years_of_eras(day: date) -> list[tuple[Era, int]]:
     >>> [(era.letter, year) for era, year in years_of_eras(date(1989, 1, 7))]
     [('S', 64)]
     """
+    if not isinstance(day, date) or isinstance(day, datetime):
+        raise ValueError(
+            f"day={describe(day)} is no calendar day; give a datetime.date, such as date(2024, 3, 5)"
+        )
     return [
         (era, day.year - era.first_day.year + 1)
         for era in ERAS
@@ -63,9 +70,12 @@ def years_of_eras(day: date) -> list[tuple[Era, int]]:
 def kanji_number(number: int) -> str:
     """Write a number from 1 to 9999 as it is read: tens, hundreds and thousands have signs of their own.
 
+    Raises ValueError for any other number.
+
     >>> kanji_number(25), kanji_number(2024)
     ('二十五', '二千二十四')
     """
+    _check_number(number, 1, 9999)
     text = ""
     for power, sign in _POWERS:
         count, number = divmod(number, power)
@@ -74,11 +84,14 @@ def kanji_number(number: int) -> str:
 
 
 def kanji_digits(number: int) -> str:
-    """Write a number digit by digit.
+    """Write a whole number of 0 or more digit by digit.
+
+    Raises ValueError for any other number.
 
     >>> kanji_digits(2024)
     '二〇二四'
     """
+    _check_number(number, 0)
     return "".join(_DIGITS[int(digit)] for digit in str(number))
 
 
@@ -110,4 +123,12 @@ def in_kanji_digits(text: str) -> str:
 
 
 def _rewritten(text: str, write) -> str:
+    check_text(text)
     return _NUMBER.sub(lambda number: write(int(number.group())), text)
+
+
+def _check_number(number, least: int, most: int | None = None) -> None:
+    whole = isinstance(number, Integral) and not isinstance(number, bool)
+    if not whole or number < least or (most is not None and number > most):
+        allowed = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ValueError(f"number={describe(number)} is not written here; use {allowed}")

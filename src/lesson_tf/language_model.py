@@ -6,18 +6,20 @@ comes with torch.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lesson_tf.attention import _check_size
+from lesson_tf.attention import _check_size, _describe
 from lesson_tf.byte_pair_encoding import BPETokenizer
-from lesson_tf.decoding import Hypothesis, greedy, next_token_probabilities
-from lesson_tf.model_files import DATA, load_model
+from lesson_tf.decoding import Hypothesis, decode_one, greedy, next_token_probabilities
+from lesson_tf.model_files import DATA, as_path, load_model
 from lesson_tf.training import sequence_loss
-from lesson_tf.transformer import LanguageModel, TransformerConfig
+from lesson_tf.transformer import LanguageModel, TransformerConfig, in_mode
+from lesson_tf.vocabulary import check_seed, describe, listed_texts, whole_numbers
 
 END = "<eos>"  # stands before the first text, between two texts, and after the last
 LONGEST_CONTEXT = 256  # tokens, as in training; of a longer text the last ones are read
@@ -26,7 +28,8 @@ LONGEST_CONTEXT = 256  # tokens, as in training; of a longer text the last ones 
 class TextBatches:
     """Windows of text, cut at random places: batch `step` depends on `seed` and `step` alone.
 
-    Raises ValueError where the texts together are no longer than a window.
+    Raises ValueError where the texts together are no longer than a window, for what are no ids, and for a step
+    below 0.
 
     >>> batches = TextBatches([[1, 2, 3], [4, 5]], end_id=0, length=4, batch_size=2, seed=0)
     >>> batches[0][0].shape
@@ -43,9 +46,11 @@ class TextBatches:
     ):
         _check_size("length", length)
         _check_size("batch_size", batch_size)
-        stream = [token for sequence in sequences for token in (end_id, *sequence)]
+        check_seed(seed)
+        _check_count("end_id", end_id)
+        stream = [token for ids in _listed_sequences(sequences) for token in (end_id, *ids)]
         self.stream = torch.tensor([*stream, end_id])
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.length, self.batch_size, self.seed = length, batch_size, int(seed)
         if len(self.stream) <= length:
             raise ValueError(
                 f"the texts have {len(self.stream)} tokens and a window needs {length + 1}; "
@@ -54,7 +59,9 @@ class TextBatches:
 
     def __getitem__(self, step: int) -> tuple[Int[Tensor, "batch window"]]:
         """Cut the windows of a step: `(B, length + 1)`, each token the target of the one before."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        _check_count("step", step)
+        # What manual_seed takes has 64 bits.
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(step)) % 2**63)
         starts = torch.randint(
             len(self.stream) - self.length, (self.batch_size, 1), generator=generator
         )
@@ -75,12 +82,15 @@ class Continuation:
 class Writer:
     """A language model with its tokenizer.
 
+    Raises ValueError for another model, and for a tokenizer without <eos> or with more tokens than the model.
+
     >>> writer = load()
     >>> writer.continue_text("Returns a new", max_new_tokens=1).text
     ' tensor'
     """
 
     def __init__(self, model: LanguageModel, tokenizer: BPETokenizer):
+        _check_writes(model, tokenizer)
         self.model, self.tokenizer = model, tokenizer
         self.end_id = tokenizer.vocabulary[END]
 
@@ -102,10 +112,14 @@ class Writer:
         `decode` chooses the tokens: `greedy`, or another function of model, ids, max_new_tokens and eos_id that
         returns a hypothesis a row, such as `partial(sample, temperature=0.7)`.
 
-        Raises ValueError for what is no text.
+        Raises ValueError for what is no text, and for another `decode`.
         """
-        [written] = decode(
-            self.model, [self.read(prompt)], max_new_tokens=max_new_tokens, eos_id=self.end_id
+        written = decode_one(
+            decode,
+            self.model,
+            self.read(prompt),
+            max_new_tokens=max_new_tokens,
+            eos_id=self.end_id,
         )
         probabilities = torch.tensor(written.log_probabilities).exp().tolist()
         return Continuation(
@@ -122,10 +136,13 @@ class Writer:
 
         `shaping` are temperature, top_k and top_p of `next_token_probabilities`.
 
-        Raises ValueError for what is no text, and for a shaping that is none.
+        Raises ValueError for what is no text, for a shaping that is none, and for `most` below 1.
         """
-        logits = self.model(torch.tensor([self.read(prompt)]))[0, -1]
-        values, ids = next_token_probabilities(logits, **shaping).topk(most)
+        _check_size("most", most)
+        with in_mode(self.model, training=False):
+            logits = self.model(torch.tensor([self.read(prompt)]))[0, -1]
+        probabilities = next_token_probabilities(logits, **shaping)
+        values, ids = probabilities.topk(min(most, len(probabilities)))
         return {
             self.name(i): value
             for i, value in zip(ids.tolist(), values.tolist(), strict=True)
@@ -148,7 +165,7 @@ class Writer:
 
     def loss(self, texts: Sequence[str]) -> float:
         """Return the mean loss over all tokens of the texts and their ends, in nats a token."""
-        return held_out_loss(self.model, [self.sequence(text) for text in texts])
+        return held_out_loss(self.model, [self.sequence(text) for text in listed_texts(texts)])
 
 
 @torch.no_grad()
@@ -160,17 +177,25 @@ def held_out_loss(
     A sequence longer than `length` is read in windows that overlap by half: every token is scored once, by
     the window that shows most of what comes before it.
 
-    Raises ValueError where no sequence has two tokens.
+    Raises ValueError where no sequence has two tokens, for what are no ids, and for a length below 2.
     """
+    if not isinstance(model, LanguageModel):
+        raise ValueError(
+            f"model={_describe(type(model).__name__)} predicts no text; give a LanguageModel"
+        )
+    _check_size("length", length)
+    if length < 2:
+        raise ValueError("length=1 leaves no half to overlap by; use 2 or more")
     total = count = 0
-    for sequence in sequences:
+    for sequence in _listed_sequences(sequences):
         scored = 1  # the first token is given, not predicted
         for start in range(0, max(1, len(sequence) - 1), length // 2):
             window = torch.tensor([sequence[start : start + length + 1]])
             new = start + window.shape[1] - scored
             if new <= 0:
                 break
-            logits = model(window[:, :-1])[:, -new:]
+            with in_mode(model, training=False):
+                logits = model(window[:, :-1])[:, -new:]
             total += sequence_loss(logits, window[:, -new:]).item() * new
             count, scored = count + new, scored + new
     if not count:
@@ -178,7 +203,7 @@ def held_out_loss(
     return total / count
 
 
-def load(folder: Path = DATA / "language_model") -> Writer:
+def load(folder: str | Path = DATA / "language_model") -> Writer:
     """Load the language model that ships with the course; each call gives a model of its own.
 
     Raises ValueError where there is no such file.
@@ -186,6 +211,7 @@ def load(folder: Path = DATA / "language_model") -> Writer:
     >>> len(load().tokenizer)
     1024
     """
+    folder = as_path("folder", folder)
     model, _ = load_model(folder / "weights.safetensors")
     return Writer(model, BPETokenizer.load(folder))
 
@@ -210,3 +236,35 @@ def language_model_config(vocab: int = 1024) -> TransformerConfig:
         pad_id=None,
         tie_embeddings=True,
     )
+
+
+def _listed_sequences(sequences) -> list[list[int]]:
+    """Read sequences of ids: lists, arrays or tensors."""
+    if isinstance(sequences, str | bytes) or not isinstance(sequences, list | tuple | Tensor):
+        raise ValueError(
+            f"sequences={_describe(sequences)} are no sequences of ids; give lists such as encode makes"
+        )
+    return [whole_numbers(ids) for ids in sequences]
+
+
+def _check_count(name: str, value) -> None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not 0 <= value < 2**63:
+        raise ValueError(f"{name}={describe(value)} counts nothing; use a whole number from 0 on")
+
+
+def _check_writes(model, tokenizer) -> None:
+    if not isinstance(model, LanguageModel):
+        raise ValueError(
+            f"model={_describe(type(model).__name__)} continues no text; give a LanguageModel"
+        )
+    if not isinstance(tokenizer, BPETokenizer) or END not in tokenizer.vocabulary:
+        raise ValueError(
+            f"tokenizer={_describe(type(tokenizer).__name__)} has no {END}; give a BPETokenizer trained with "
+            f"special_tokens=({END!r},)"
+        )
+    if len(tokenizer) > model.config.target_vocab:
+        raise ValueError(
+            f"the tokenizer has {len(tokenizer)} tokens and the model {model.config.target_vocab}; "
+            f"build it from language_model_config({len(tokenizer)})"
+        )

@@ -82,6 +82,8 @@ def fold_layers(parts: Sequence[PartSummary]) -> list[PartSummary]:
     >>> [(part.path, part.repeats) for part in fold_layers([one, two])]
     [('layers.*.feed_forward', 2)]
     """
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, PartSummary) for p in parts):
+        raise ValueError(f"parts={_describe(parts)} is no list of parts; give what summarize lists")
     folded: dict[str, PartSummary] = {}
     for part in parts:
         path = re.sub(r"(?<=layers\.)\d+", "*", part.path)

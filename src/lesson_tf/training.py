@@ -4,10 +4,10 @@ A step is one update of the weights. What stands at step s was measured after s 
 the loss of the untrained model.
 """
 
+import inspect
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from lesson_tf.attention import _check_size, _describe, _is_float, _is_whole
-from lesson_tf.checkpoints import describe_run, load_checkpoint, save_checkpoint
+from lesson_tf.attention import _check_size, _describe, _is_float, _is_number, _is_whole
+from lesson_tf.checkpoints import describe_run, load_checkpoint, open_unfinished, save_checkpoint
 from lesson_tf.transformer_config import _check_token_ids
+from lesson_tf.transformer_layers import in_mode
 
 
 def sequence_loss(
@@ -47,7 +48,7 @@ def sequence_loss(
         logits.flatten(0, 1),
         target_ids.flatten().long(),
         ignore_index=-100 if pad_id is None else pad_id,
-        label_smoothing=label_smoothing,
+        label_smoothing=float(label_smoothing),
     )
 
 
@@ -100,7 +101,8 @@ def batch_loss(
     The last tensor of the batch is the target `(B, T)`. The model reads all that comes before it and the
     target's first T − 1 tokens, and answers for the last T − 1. `model.config.pad_id` marks padding.
 
-    Raises ValueError where the batch holds no target of at least two tokens.
+    Raises ValueError where the batch holds no target of at least two tokens, or the model does not take so many
+    tensors.
 
     Source: Williams and Zipser (1989) (teacher forcing).
 
@@ -110,6 +112,7 @@ def batch_loss(
     torch.Size([])
     """
     _check_batch(batch)
+    _check_takes(model, batch)
     device = next(model.parameters()).device
     *inputs, target = (tensor.to(device) for tensor in batch)
     logits = model(*inputs, target[:, :-1])
@@ -221,10 +224,11 @@ def train(
     history = History()
     if checkpoint is not None:
         _check_batch(batches[0])
+        _check_can_be_written(Path(checkpoint))
         run = describe_run(model, batches[0], settings)
         history = _resume(Path(checkpoint), run, model, optimizer, scheduler)
 
-    with _mode(model, training=True), _bar(history, steps, progress) as bar:
+    with in_mode(model, training=True), _bar(history, steps, progress) as bar:
         for step in bar:
             loss, norm = _backward(model, batches[step], label_smoothing, clip)
             measured = loss, scheduler.get_last_lr()[0], norm
@@ -268,8 +272,15 @@ def _due(done: int, every: int, steps: int) -> bool:
 
 def _evaluate(evaluate: Callable[[nn.Module], float], model: nn.Module) -> float:
     """Measure without dropout, and give back the random numbers that measuring drew."""
-    with _mode(model, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        return float(evaluate(model))
+    with in_mode(model, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        value = evaluate(model)
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if not isinstance(value, Real):
+        raise ValueError(
+            f"evaluate returned {_describe(value)}, which is no number; let it return one, such as the share that is right"
+        )
+    return float(value)
 
 
 def _resume(path: Path, run: dict[str, str], model, optimizer, scheduler) -> History:
@@ -289,18 +300,6 @@ def _bar(history: History, steps: int, progress: bool | None) -> tqdm:
     done = len(history.steps)
     hidden = None if progress is None else not progress
     return tqdm(range(done, steps), initial=done, total=steps, unit="step", disable=hidden)
-
-
-@contextmanager
-def _mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Switch dropout on or off, and every part back to what it was."""
-    before = [(module, module.training) for module in model.modules()]
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
 
 
 def _check_share(name: str, share) -> None:
@@ -325,7 +324,8 @@ def _check_logits(logits, target_ids, pad_id, label_smoothing) -> None:
         )
     _check_token_ids(target_ids, logits.shape[-1])
     _check_share("label_smoothing", label_smoothing)
-    if pad_id is not None and (isinstance(pad_id, bool) or not isinstance(pad_id, Integral)):
+    whole = isinstance(pad_id, Integral) and not isinstance(pad_id, bool)
+    if pad_id is not None and not (whole and abs(pad_id) < 2**63):
         raise ValueError(
             f"pad_id={_describe(pad_id)} is no token id; use a whole number such as 0, or None"
         )
@@ -362,18 +362,54 @@ def _check_batch(batch) -> None:
         )
 
 
+def _check_takes(model, batch) -> None:
+    """Refuse a batch of fewer or more tensors than the model's forward takes."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model={_describe(model)} has no weights to train; give an nn.Module such as Transformer"
+        )
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*batch)
+    except TypeError:
+        names = ", ".join(signature.parameters)
+        raise ValueError(
+            f"a batch of {len(batch)} tensors does not fit {type(model).__name__}, whose forward takes ({names}); "
+            "give (source ids, target ids) to a Transformer, and (token ids,) to a LanguageModel"
+        ) from None
+
+
+def _check_can_be_written(path: Path) -> None:
+    """Refuse, before the first step, a checkpoint that could not be written after the last one."""
+    try:
+        if not path.is_dir():
+            with open_unfinished(path):
+                return
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint={_describe(str(path))} cannot be written ({error}); name a file in a folder of yours"
+        ) from None
+    raise ValueError(
+        f"checkpoint={str(path)!r} is a folder; name a file in it, such as {str(path / 'model.ckpt')!r}"
+    )
+
+
 def _check_material(model, batches, steps) -> None:
     _check_size("steps", steps)
     if not isinstance(model, nn.Module):
         raise ValueError(
             f"model={_describe(model)} has no weights to train; give an nn.Module such as Transformer"
         )
-    if not hasattr(batches, "__getitem__"):
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has no weights to train; set requires_grad to True for those that are to change"
+        )
+    if not hasattr(batches, "__getitem__") or isinstance(batches, str | bytes | Tensor):
         raise ValueError(
             f"batches={_describe(batches)} cannot be asked for batches[step]; give a list, or an object "
             "with __getitem__ such as DateBatches"
         )
-    if isinstance(batches, (list, tuple)) and len(batches) < steps:
+    if hasattr(batches, "__len__") and len(batches) < steps:
         raise ValueError(
             f"{len(batches)} batches are too few for steps={steps}; give one for each step, "
             f"or steps={len(batches)}"
@@ -418,7 +454,3 @@ def _check_services(evaluate, evaluate_every, checkpoint, checkpoint_every, prog
         )
     _check_size("evaluate_every", evaluate_every)
     _check_size("checkpoint_every", checkpoint_every)
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -27,6 +27,7 @@ from lesson_tf.transformer_layers import (
     StackCache,
     Stream,
     attend_and_record,
+    in_mode,
     mask_padding,
     mask_past_and_padding,
     relative_positions,
@@ -45,6 +46,7 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "attend_and_record",
+    "in_mode",
 ]
 
 

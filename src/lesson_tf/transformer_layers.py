@@ -4,7 +4,8 @@ x stands for the residual stream `(B, T, d_model)`: one vector a token, to which
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -296,6 +297,26 @@ class Embedding(nn.Module):
         elif self.config.positions == "learned":
             x = x + self.positions(length, start)
         return self.dropout(x)
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Switch dropout on or off as long as the block runs, then every part back to what it was.
+
+    >>> layer = FeedForward(d_model=8, d_ff=32, dropout=0.1)
+    >>> with in_mode(layer, training=False):
+    ...     print(layer.dropout.training)
+    False
+    >>> layer.dropout.training
+    True
+    """
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode
 
 
 def mask_padding(token_ids: Tensor, pad_id: int | None) -> Tensor | None:

@@ -7,19 +7,21 @@ reads, where it looked, and how sure it was at each step come back together.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lesson_tf.attention import _check_size
+from lesson_tf.attention import _check_size, _describe
 from lesson_tf.date_styles import STYLES, find_style, write
 from lesson_tf.dates import normalize, source_tokenizer, split, target_tokenizer
-from lesson_tf.decoding import Hypothesis, greedy
+from lesson_tf.decoding import Hypothesis, decode_one, greedy
 from lesson_tf.model_files import DATA, load_model
 from lesson_tf.tokenization import CharTokenizer
-from lesson_tf.transformer import Transformer, TransformerConfig
+from lesson_tf.transformer import Transformer, TransformerConfig, in_mode
+from lesson_tf.vocabulary import check_seed, listed_texts
 
 LONGEST_SOURCE = 64  # characters after normalization; the longest form of the task has about 50
 LONGEST_TARGET = 12  # an ISO date has 10 characters; the end is one more
@@ -52,13 +54,15 @@ class Translation:
     def candidates(self, step: int, most: int = 5) -> dict[str, float]:
         """Name the most probable tokens of a step, with their probabilities, most probable first.
 
-        Raises ValueError where there is no such step.
+        Raises ValueError where there is no such step, or `most` is below 1.
         """
-        if not 0 <= step < len(self.target_tokens):
+        whole = isinstance(step, Integral) and not isinstance(step, bool)
+        if not whole or not 0 <= step < len(self.target_tokens):
             raise ValueError(
-                f"step={step} was not taken; use 0 to {len(self.target_tokens) - 1}, "
+                f"step={_describe(step)} was not taken; use 0 to {len(self.target_tokens) - 1}, "
                 f"one for each of {' '.join(self.target_tokens)}"
             )
+        _check_size("most", most)
         values, ids = self.probabilities[step].topk(min(most, len(self.vocabulary)))
         return {
             self.vocabulary[i]: value
@@ -68,6 +72,8 @@ class Translation:
 
 class Translator:
     """A Transformer with the tokenizers of the date task.
+
+    Raises ValueError for another model, and for one whose vocabularies are not those of the tokenizers.
 
     >>> translator = load()
     >>> translator.translate("令和6年3月5日").text
@@ -80,9 +86,10 @@ class Translator:
         source: CharTokenizer | None = None,
         target: CharTokenizer | None = None,
     ):
-        self.model = model
         self.source_tokenizer = source_tokenizer() if source is None else source
         self.target_tokenizer = target_tokenizer() if target is None else target
+        _check_translates(model, self.source_tokenizer, self.target_tokenizer)
+        self.model = model
 
     def read(self, text: str) -> list[int]:
         """Normalize a text and give each character its id.
@@ -115,15 +122,19 @@ class Translator:
         a hypothesis a row, such as `partial(sample, temperature=2.0)`. What is no date gets an answer as well:
         a model always answers.
 
-        Raises ValueError, in a sentence, for what the model cannot read.
+        Raises ValueError, in a sentence, for what the model cannot read, and for another `decode`.
         """
         source_ids = self.read(text)
-        [written] = decode(self.model, [source_ids], max_new_tokens=LONGEST_TARGET)
+        written = decode_one(decode, self.model, source_ids, max_new_tokens=LONGEST_TARGET)
         return self._look_back(source_ids, written)
 
     def translate_all(self, texts: Sequence[str], batch_size: int = 256) -> list[str]:
-        """Write the ISO forms of many dates, by greedy decoding, without looking into the model."""
-        rows = [self.read(text) for text in texts]
+        """Write the ISO forms of many dates, by greedy decoding, without looking into the model.
+
+        Raises ValueError, in a sentence, where one of them cannot be read.
+        """
+        _check_size("batch_size", batch_size)
+        rows = [self.read(text) for text in listed_texts(texts)]
         # Texts of like lengths share a batch, so that little of it is padding.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         answers = [""] * len(rows)
@@ -142,8 +153,9 @@ class Translator:
         source = torch.tensor([source_ids])
         inputs = torch.tensor([[target.vocabulary["<bos>"], *new[:-1]]])
         encoder_record, decoder_record = [], []
-        memory = self.model.encode(source, record=encoder_record)
-        logits = self.model.decode(inputs, memory, source, record=decoder_record)
+        with in_mode(self.model, training=False):
+            memory = self.model.encode(source, record=encoder_record)
+            logits = self.model.decode(inputs, memory, source, record=decoder_record)
         probabilities = logits[0].softmax(-1)
         return Translation(
             text=target.decode(written.token_ids),
@@ -158,7 +170,7 @@ class Translator:
         )
 
 
-def load(path: Path = DATA / "translator.safetensors") -> Translator:
+def load(path: str | Path = DATA / "translator.safetensors") -> Translator:
     """Load the translator that ships with the course; each call gives a model of its own.
 
     Raises ValueError where there is no such file.
@@ -173,9 +185,12 @@ def load(path: Path = DATA / "translator.safetensors") -> Translator:
 def translator_config(d_model: int = 64, heads: int = 4) -> TransformerConfig:
     """Choose the sizes of a translator; the one that ships has the defaults.
 
+    Raises ValueError where d_model cannot be split over the heads.
+
     >>> translator_config().encoder_layers
     2
     """
+    _check_size("d_model", d_model, most=4096)
     return TransformerConfig(
         source_vocab=len(source_tokenizer()),
         target_vocab=len(target_tokenizer()),
@@ -201,17 +216,18 @@ def held_out_examples(
 ) -> list[Example]:
     """Write days of the test split, which no training has seen in any form, `per_style` in each style.
 
-    Raises ValueError for a style that does not exist.
+    Raises ValueError for a style that does not exist, and a number or seed that is none.
 
     >>> examples = held_out_examples(per_style=2, styles=["iso"])
     >>> [example.iso in example.text for example in examples]
     [True, True]
     """
-    _check_size("per_style", per_style)
-    rng = random.Random(seed)
+    _check_size("per_style", per_style, most=100_000)
+    check_seed(seed)
+    rng = random.Random(int(seed))
     days = split().test
     examples = []
-    for name in STYLES if styles is None else styles:
+    for name in STYLES if styles is None else listed_texts(styles, "styles"):
         fitting = [day for day in days if find_style(name).fits(day)]
         examples += [
             Example(name, normalize(write(day, name, rng)), day.isoformat())
@@ -223,11 +239,16 @@ def held_out_examples(
 def exact_match(translator: Translator, examples: Sequence[Example]) -> dict[str, float]:
     """Measure the share of examples that are translated without a mistake: "all", then each style.
 
-    Raises ValueError where there is no example.
+    Raises ValueError where there is no example, or something else among them.
 
     >>> exact_match(load(), held_out_examples(per_style=5, styles=["en gb", "ja"]))
     {'all': 1.0, 'en gb': 1.0, 'ja': 1.0}
     """
+    _check_translator(translator)
+    if not isinstance(examples, list | tuple) or not all(isinstance(e, Example) for e in examples):
+        raise ValueError(
+            f"examples={_describe(examples)} is no list of Example; use held_out_examples()"
+        )
     if not examples:
         raise ValueError("there are no examples to measure with; use held_out_examples()")
     answers = translator.translate_all([example.text for example in examples])
@@ -236,3 +257,28 @@ def exact_match(translator: Translator, examples: Sequence[Example]) -> dict[str
         right["all"].append(answer == example.iso)
         right.setdefault(example.style, []).append(answer == example.iso)
     return {style: sum(found) / len(found) for style, found in right.items()}
+
+
+def _check_translator(translator) -> None:
+    if not isinstance(translator, Translator):
+        raise ValueError(
+            f"translator={_describe(translator)} cannot translate; give a Translator, such as translator.load()"
+        )
+
+
+def _check_translates(model, source, target) -> None:
+    for name, tokenizer in (("source", source), ("target", target)):
+        if not isinstance(tokenizer, CharTokenizer):
+            raise ValueError(
+                f"{name}={_describe(tokenizer)} is no tokenizer; give a CharTokenizer, or None"
+            )
+    if not isinstance(model, Transformer):
+        raise ValueError(
+            f"model={_describe(type(model).__name__)} cannot translate; give a Transformer"
+        )
+    sizes = (model.config.source_vocab, model.config.target_vocab)
+    if sizes != (len(source), len(target)):
+        raise ValueError(
+            f"the model has vocabularies of {sizes[0]} and {sizes[1]} tokens, the tokenizers of {len(source)} and "
+            f"{len(target)}; build it from translator_config()"
+        )

@@ -1,6 +1,7 @@
 """A vocabulary: tokens, their ids, and the way from text to ids and back."""
 
 import re
+from collections.abc import Iterable
 from numbers import Integral
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
@@ -120,6 +121,26 @@ def check_text(text) -> None:
             f"{half.group()!a} at position {half.start()} is half a character (a lone surrogate) and no text; "
             "remove it, for example by text.encode(errors='ignore').decode()"
         )
+
+
+def listed_texts(texts, name: str = "texts") -> list[str]:
+    """Read several texts as a list; one text alone, and what is no text, raises ValueError."""
+    sentence = f"{name}={describe(texts)} is no list of texts; give a list of strings"
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise ValueError(sentence)
+    try:
+        texts = list(texts)
+    except TypeError:  # a tensor of no dimension calls itself iterable
+        raise ValueError(sentence) from None
+    for text in texts:
+        check_text(text)
+    return texts
+
+
+def check_seed(seed) -> None:
+    """Raise ValueError for a seed that is no whole number."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise ValueError(f"seed={describe(seed)} is no whole number; use one such as 0")
 
 
 def describe(value) -> str:

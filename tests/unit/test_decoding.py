@@ -257,3 +257,37 @@ def test_the_score_is_the_sum_or_the_mean():
     assert text.log_probability == -6
     assert text.score(0.0) == -6
     assert text.score(1.0) == -2
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("how", [greedy, sample, beam_search])
+def test_a_refused_text_leaves_the_model_as_it_was(kind, how):
+    model = make(kind).train()
+    model.output.eval()
+    for ids in ([[99]], [[-1]], [[10**30]], [[4], [5, 99]]):
+        with pytest.raises(ValueError, match=r"token id .* is outside the vocabulary of 9; use 0"):
+            how(model, ids)
+    assert model.training and not model.output.training
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_padding_at_the_beginning_changes_nothing(kind):
+    model = make(kind)
+    padded = torch.tensor([[4, 5, 6, 7, 8], [0, 0, 0, 0, 4], [0, 5, 6, 7, 0]])
+    assert tokens(greedy(model, padded, 12)) == tokens(greedy(model, UNEQUAL, 12))
+
+
+@pytest.mark.parametrize("how", [greedy, sample, beam_search])
+def test_weights_that_are_no_numbers_get_a_sentence(how):
+    model = make(Transformer)
+    model.output.weight.data[3, 2] = math.nan
+    with pytest.raises(ValueError, match="the scores hold nan or inf, or rule out every token"):
+        how(model, UNEQUAL)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_extreme_temperatures_choose_one_token_or_all_alike(dtype):
+    logits = torch.tensor([2.0, 1.0, -math.inf], dtype=dtype)
+    cold, hot = (next_token_probabilities(logits, temperature=t) for t in (1e-320, 1e300))
+    assert cold.tolist() == [1, 0, 0]
+    assert hot.tolist() == pytest.approx([0.5, 0.5, 0], abs=1e-3)

@@ -21,6 +21,7 @@ from lesson_tf.attention import (
 from lesson_tf.corpus import split_texts
 from lesson_tf.dates import (
     DateBatches,
+    era_years,
     forms,
     normalize,
     source_tokenizer,
@@ -29,6 +30,8 @@ from lesson_tf.dates import (
     write,
 )
 from lesson_tf.decoding import beam_search, greedy, next_token_probabilities, sample
+from lesson_tf.japanese_years import kanji_digits, kanji_number
+from lesson_tf.model_summary import fold_layers
 from lesson_tf.n_gram import NGram
 from lesson_tf.positional_encoding import LearnedPositions, alibi_bias, rotary, sinusoidal
 from lesson_tf.tokenization import (
@@ -691,6 +694,65 @@ SENTENCES = {
     ),
     "normalize a day": (lambda: normalize(date(2024, 3, 5)), "is no text; give a string"),
     "seed of a split": (lambda: split("0"), "seed='0' is no whole number; use one such as 0"),
+    "no era of a text": (
+        lambda: era_years("2024"),
+        "day='2024' is no calendar day; give a datetime",
+    ),
+    "no kanji of zero": (lambda: kanji_number(0), "number=0 is not written here; use 1 to 9999"),
+    "no kanji of a float": (
+        lambda: kanji_digits(1.5),
+        "number=1.5 is not written here; use 0 or more",
+    ),
+    "a use_cache that is neither": (
+        lambda: greedy(model, [[4]], use_cache="no"),
+        "use_cache='no' is no yes or no; use True or False",
+    ),
+    "a seed for a generator": (
+        lambda: sample(model, [[4]], generator=5),
+        "generator=5 draws no numbers; give a torch.Generator, or None for torch's own",
+    ),
+    "a list of scores": (
+        lambda: next_token_probabilities([1.0, 2.0]),
+        "logits=[1.0, 2.0] are no scores; give a float tensor of shape (..., vocabulary)",
+    ),
+    "a temperature that no float holds": (
+        lambda: next_token_probabilities(torch.zeros(2), temperature=10**400),
+        "shapes no distribution; use a number above 0",
+    ),
+    "a batch with a tensor too many": (
+        lambda: batch_loss(model, (ids, ids, ids)),
+        "a batch of 3 tensors does not fit Transformer, whose forward takes (source_ids, target_ids); "
+        "give (source ids, target ids) to a Transformer",
+    ),
+    "a batch without a source": (
+        lambda: batch_loss(model, (ids,)),
+        "a batch of 1 tensors does not fit",
+    ),
+    "nothing to train": (
+        lambda: train(nn.ReLU(), [(ids,)], 1),
+        "ReLU has no weights to train; set requires_grad to True for those that are to change",
+    ),
+    "batches in a dict": (
+        lambda: train(language_model, {0: (ids,)}, 2),
+        "1 batches are too few for steps=2; give one for each step, or steps=1",
+    ),
+    "one text as all texts": (
+        lambda: split_texts("text"),
+        "texts of type str are none; give a list",
+    ),
+    "no seed to split by": (lambda: split_texts(["a", "b"], None), "seed=None is no whole number"),
+    "no folder of merges": (
+        lambda: BPETokenizer.load(None),
+        "folder=None is no path; give a string or a pathlib.Path",
+    ),
+    "no merges": (
+        lambda: BPETokenizer(pieces.vocabulary, 5),
+        "merges=5 are none; give a list of pairs of tokens",
+    ),
+    "no parts to fold": (
+        lambda: fold_layers(5),
+        "parts=5 is no list of parts; give what summarize",
+    ),
     "no days": (lambda: date_batches([]), "days=[] holds no day to draw"),
     "one day": (
         lambda: date_batches(date(2024, 3, 5)),

@@ -83,3 +83,12 @@ def test_a_folder_without_family_gets_a_sentence(tmp_path):
         ValueError, match=r"there is no attention\.npz of the family; `make models` makes it"
     ):
         family.load(tmp_path)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_folder_may_be_a_string_and_nothing_else_but_a_path():
+    assert family.load(str(family.DATA / "family")) is family.load()
+    with pytest.raises(
+        ValueError, match=r"folder=\[\] is no path; give a string or a pathlib.Path"
+    ):
+        family.load([])

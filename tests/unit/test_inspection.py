@@ -164,7 +164,7 @@ def test_agreement_counts_the_tokens_on_which_a_character_has_influence():
         (lambda: replacements("K"), "character='K' is of no kind; use one of 0123456789 "),
         (lambda: replacements("12"), "character='12' is of no kind; use one of 0123456789 "),
         (lambda: peak_agreement(untrained_translator(), []), r"texts=\[\] holds no texts; give"),
-        (lambda: peak_agreement(untrained_translator(), "1"), "texts='1' holds no texts; give a"),
+        (lambda: peak_agreement(untrained_translator(), "1"), "texts='1' is no list of texts"),
         (
             lambda: peak_agreement(untrained_translator(), ["1"], 2.0),
             "no character has an influence of least=2.0 on any token",

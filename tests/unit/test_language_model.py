@@ -122,3 +122,42 @@ def test_next_tokens_are_shaped(writer):
 def test_what_is_no_text_gets_a_sentence(writer):
     with pytest.raises(ValueError, match="is no text; give a string"):
         writer.continue_text(5)
+
+
+def test_dropout_rests_while_a_model_in_training_is_asked(writer):
+    learner = language_model.load()
+    learner.model.train()
+    assert learner.next_token("Returns a new") == writer.next_token("Returns a new")
+    assert learner.loss(["Returns a new tensor."]) == writer.loss(["Returns a new tensor."])
+    assert learner.model.training
+
+
+def test_every_whole_number_is_a_seed():
+    for seed in (-1, 2**63, 10**30):
+        batches = TextBatches([[1, 2, 3], [4, 5]], end_id=0, length=4, batch_size=2, seed=seed)
+        assert torch.equal(batches[3][0], batches[3][0])
+
+
+def test_more_next_tokens_than_there_are_are_all(writer):
+    assert len(writer.next_token("Returns", most=5000)) == len(writer.tokenizer)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda w: w.continue_text("Returns", decode=None), "decode=None cannot be called"),
+        (lambda w: w.next_token("Returns", most=0), "most=0 is too small; use 1 or more"),
+        (lambda w: w.next_token("Returns", temperature=10**400), "shapes no distribution"),
+        (lambda w: w.loss("Returns"), "texts='Returns' is no list of texts; give a list of str"),
+        (lambda w: held_out_loss(w.model, [[1, 2]], length=1), "length=1 leaves no half to overl"),
+        (lambda w: held_out_loss(w.model, "ab"), "sequences='ab' are no sequences of ids"),
+        (lambda w: language_model.Writer(w.model, None), "tokenizer='NoneType' has no <eos>"),
+        (lambda w: language_model.load(5), "folder=5 is no path; give a string or a pathlib.Path"),
+        (lambda w: TextBatches([[1, 2]], 0, 2, 2, seed=None), "seed=None is no whole number"),
+        (lambda w: TextBatches([[1, 2]], 0, 2, 2, seed=0)[-1], "step=-1 counts nothing; use a wh"),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(writer, ask, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ask(writer)

@@ -64,3 +64,22 @@ def test_the_data_of_the_package_stay_under_six_megabytes():
     files = [path for path in DATA.rglob("*") if path.is_file()]
     assert files
     assert sum(path.stat().st_size for path in files) < 6e6
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = LanguageModel(TransformerConfig(9, 9, d_model=8))
+    with pytest.raises(ValueError, match="model='Linear' cannot be read again; give a Transformer"):
+        save_model(path, torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"dtype=torch\.int8 holds no weights; use torch\.float32"):
+        save_model(path, model, torch.int8)
+    with pytest.raises(ValueError, match=r"path=5 is no path; give a string or a pathlib\.Path"):
+        save_model(5, model)
+    assert not path.exists()
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    path = str(tmp_path / "model.safetensors")
+    save_model(path, LanguageModel(TransformerConfig(9, 9, d_model=8)))
+    assert load_model(path)[0].config.d_model == 8

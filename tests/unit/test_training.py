@@ -595,3 +595,43 @@ def test_a_checkpoint_holds_no_step_that_diverged(tmp_path):
     with pytest.raises(TrainingDiverged):
         train(BreaksAt(6, loss=math.nan), Batches(False), 20, checkpoint=path, checkpoint_every=1)
     assert len(torch.load(path)["history"]["loss"]) == 6
+
+
+# What would lose work
+
+
+@pytest.mark.parametrize("name", [".", "file/model.ckpt", "x" * 300, "nul\0", "blocked"])
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, name):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "blocked.unfinished").mkdir()
+    model = new_model("decoder")
+    before = bits(model)
+    with pytest.raises(ValueError, match=r"is a folder; name a file in it|cannot be written \("):
+        train(model, Batches(sources=False), 5, checkpoint=tmp_path / name)
+    assert_same_bits(bits(model), before)
+
+
+def test_asking_whether_a_checkpoint_can_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError):
+        train(Bigram(), Batches(False, fails_at=1), 5, checkpoint=tmp_path / "model.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_with_other_weights_frozen_is_of_another_run(tmp_path):
+    path = tmp_path / "model.ckpt"
+    train(Bigram(), Batches(False), 2, checkpoint=path)
+    model = Bigram()
+    model.bias.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"bias is .* there and .*, frozen here"):
+        train(model, Batches(False), 2, checkpoint=path)
+
+
+@pytest.mark.parametrize("value", [None, {"loss": 1.0}, "0.5", torch.ones(2)])
+def test_an_evaluation_that_is_no_number_gets_a_sentence(value):
+    with pytest.raises(ValueError, match="which is no number; let it return one"):
+        train(Bigram(), Batches(False), 1, evaluate=lambda model: value)
+
+
+def test_an_evaluation_may_be_a_tensor_of_one_number():
+    history = train(Bigram(), Batches(False), 1, evaluate=lambda model: torch.tensor(0.5))
+    assert history.evaluations == [(1, 0.5)]

@@ -2,6 +2,7 @@
 
 import csv
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from lesson_tf import translator
 from lesson_tf.dates import STYLES, forms, split
 from lesson_tf.decoding import beam_search, sample
 from lesson_tf.model_files import DATA
+from lesson_tf.transformer import Transformer, TransformerConfig
 
 PER_STYLE = 150
 
@@ -158,3 +160,48 @@ def test_each_call_of_load_gives_a_model_of_its_own():
 def test_no_example_is_no_measure(model):
     with pytest.raises(ValueError, match="there are no examples to measure with"):
         translator.exact_match(model, [])
+
+
+@pytest.mark.parametrize(
+    "text", ['"5 March 2024"', "“March 5, 2024”", "'2024-03-05'", "「令和6年3月5日」", "«R6.3.5»"]
+)
+def test_quotation_marks_around_a_date_are_no_part_of_it(model, text):
+    assert model.translate(text).text == "2024-03-05"
+
+
+def test_dropout_rests_while_a_model_in_training_translates():
+    config = replace(translator.translator_config(16, 2), dropout=0.5)
+    learner = translator.Translator(Transformer(config).train())
+    one, other = learner.translate("R6.3.5"), learner.translate("R6.3.5")
+    assert torch.equal(one.cross_attention, other.cross_attention)
+    assert one.token_probabilities == other.token_probabilities
+    assert learner.model.training
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (
+            lambda m: m.translate("R6.3.5", beam_search),
+            "decode returned .*, not a list of one Hypo",
+        ),
+        (lambda m: m.translate("R6.3.5", "greedy"), "decode='greedy' cannot be called; give"),
+        (lambda m: m.translate_all("R6.3.5"), "texts='R6.3.5' is no list of texts; give a list"),
+        (lambda m: m.translate_all(["R6.3.5"], 0), "batch_size=0 is too small; use 1 or more"),
+        (lambda m: m.translate("R6.3.5").candidates(1.5), "step=1.5 was not taken; use 0 to 10"),
+        (lambda m: m.translate("R6.3.5").candidates(0, 0), "most=0 is too small; use 1 or more"),
+        (lambda m: translator.load(None), "path=None is no path; give a string or a pathlib.Path"),
+        (lambda m: translator.load("x.safetensors"), "there is no model 'x.safetensors'"),
+        (
+            lambda m: translator.Translator(Transformer(TransformerConfig(9, 9))),
+            "the model has voc",
+        ),
+        (lambda m: translator.held_out_examples(seed=None), "seed=None is no whole number"),
+        (lambda m: translator.held_out_examples(styles="iso"), "styles='iso' is no list of texts"),
+        (lambda m: translator.exact_match(m, ["R6.3.5"]), "is no list of Example; use held_out"),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(model, ask, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ask(model)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 
-from lesson_tf.figures.arguments import as_array, as_labels, check_weights
+from lesson_tf.figures.arguments import as_array, as_labels, check_index, check_weights
 from lesson_tf.figures.style import (
     FONT_SIZE,
     TEXT_WIDTH,
@@ -49,6 +49,8 @@ def alignment(
     """
     matrix = as_array(weights, "weights", ("target", "source"))
     check_weights(matrix, np.ones(matrix.shape, bool), "weights")
+    if source_tokens is None or target_tokens is None:
+        raise ValueError("ribbons need tokens at both ends; give source_tokens and target_tokens")
     source = as_labels(source_tokens, matrix.shape[1], "source_tokens", "column of weights")
     targets = as_labels(target_tokens, matrix.shape[0], "target_tokens", "row of weights")
     room = TEXT_WIDTH * 72 - 14 if ax is None else size_in_points(ax)[0]
@@ -111,8 +113,7 @@ def _check_alignment(
             f"row {row} of weights sums to {sums[row]:.3g}, but a target token gives out 1 in all; "
             "take the mean over heads, not the sum"
         )
-    if target is not None and not 0 <= target < len(targets):
-        raise ValueError(f"target={target} is not a target token; use 0 to {len(targets) - 1}")
+    check_index(target, len(targets), "target", "a target token")
 
 
 def _place(widths: np.ndarray, room: int | float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What a reader gave a figure: arrays, masks and labels, and sentences about what is wrong with them."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def as_array(values, name: str, dimensions: Sequence[str], mask=None) -> np.ndar
     """Give values back as an array with the named dimensions, or say what does not fit."""
     try:
         array = as_numbers(values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is no array of numbers ({error}); give equal rows") from error
     wanted = f"({', '.join(dimensions)}{',' if len(dimensions) == 1 else ''})"
     if array.ndim != len(dimensions):
@@ -109,11 +110,26 @@ def check_dimensions(dimensions: Sequence[int], d_model: int) -> None:
             )
 
 
+def as_list(values, name: str) -> list:
+    """Read a list, an array or a tensor of one dimension as a list."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(values, Iterable):
+        raise ValueError(f"{name}={values!r} is no list; give one, such as ['a', 'b']")
+    return list(values)
+
+
+def check_index(index, count: int, name: str, of: str) -> None:
+    """Refuse what is no index of `count` things; None chooses nothing."""
+    whole = isinstance(index, Integral) and not isinstance(index, bool)
+    if index is not None and not (whole and 0 <= index < count):
+        raise ValueError(f"{name}={index!r} is not {of}; use 0 to {count - 1}, or None")
+
+
 def as_labels(labels: Iterable | None, count: int, name: str, side: str) -> list[str] | None:
     """Give labels back as strings, one for each entry of a side."""
     if labels is None:
         return None
-    labels = list(labels.tolist() if hasattr(labels, "tolist") else labels)
+    labels = as_list(labels, name)
     check_count(len(labels), count, name, side)
     return [visible(str(label)) for label in labels]
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import nn
 
-from lesson_tf.figures.arguments import as_labels
+from lesson_tf.figures.arguments import as_labels, as_list
 from lesson_tf.figures.style import (
     FONT_SIZE,
     TEXT_WIDTH,
@@ -111,6 +111,7 @@ def _read_side(tokens, length: int | None, usual: int, side: str) -> tuple[list[
     """Return the tokens of one side, none where only a length is known, and their number."""
     if tokens is None:
         return [], usual if length is None else length
+    tokens = as_list(tokens, f"{side}_tokens")
     tokens = as_labels(tokens, len(tokens), f"{side}_tokens", "token")
     if not tokens:
         raise ValueError(f"{side}_tokens is empty; give at least one token, or a length alone")
@@ -372,7 +373,7 @@ def _draw_totals(ax: Axes, parts: Sequence[PartSummary], floor: int | float) -> 
         y -= row
         ax.text(left, y + 0.1, kind, va="center", size=SMALL)
         color = LIGHT["accent"] if kind == "attention" else LIGHT["hatch"]
-        length = (right - 1.26 - 0.93 * longest) * total / max(totals.values())
+        length = (right - 1.34 - 0.93 * longest) * total / max(totals.values())
         ax.add_patch(
             Rectangle(
                 (1.2, y + 0.045), length, 0.11, color=color, gid=f"sum of {kind}", linewidth=0

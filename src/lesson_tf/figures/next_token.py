@@ -1,12 +1,13 @@
 """What a model expects next: the distribution over the vocabulary, at one step and along a sequence."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from lesson_tf.figures.arguments import as_array, as_labels, check_weights
+from lesson_tf.figures.arguments import as_array, as_labels, as_list, check_index, check_weights
 from lesson_tf.figures.style import (
     WEIGHTS,
     ink_on,
@@ -41,7 +42,7 @@ def next_token_bars(
     values = as_array(probabilities, "probabilities", ("vocab",))
     labels = _check_distribution(values[None], tokens, "probabilities")
     _check_top(top)
-    _check_id(chosen, values.size, "chosen")
+    check_index(chosen, values.size, "chosen", "in the vocabulary")
     shown = _most_probable(values, top, chosen)
     others = values.size - len(shown)
     ax = (
@@ -117,6 +118,7 @@ def next_token_rows(
 
 def _check_distribution(matrix: np.ndarray, tokens: Sequence[str], name: str) -> list[str]:
     """Refuse what is no distribution over the tokens; return the tokens as labels."""
+    _check_tokens(tokens)
     check_weights(matrix, np.ones(matrix.shape, bool), name, kind=name)
     sums = matrix.sum(axis=1)
     if np.abs(sums - 1).max() > 1e-3:
@@ -128,24 +130,24 @@ def _check_distribution(matrix: np.ndarray, tokens: Sequence[str], name: str) ->
     return as_labels(tokens, matrix.shape[1], "tokens", "id of the vocabulary")
 
 
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise ValueError(f"top={top} shows nothing; use 1 or more, such as 8")
+def _check_top(top) -> None:
+    if not isinstance(top, Integral) or isinstance(top, bool) or top < 1:
+        raise ValueError(f"top={top!r} shows nothing; use 1 or more, such as 8")
 
 
-def _check_id(chosen: int | None, vocab: int, name: str) -> None:
-    if chosen is not None and not 0 <= chosen < vocab:
-        raise ValueError(f"{name}={chosen} is not in the vocabulary; use 0 to {vocab - 1}")
+def _check_tokens(tokens) -> None:
+    if tokens is None:
+        raise ValueError("tokens=None names nothing; give the text of each id")
 
 
 def _check_chosen(chosen: Sequence[int] | None, shape: Sequence[int]) -> list[int | None]:
     if chosen is None:
         return [None] * shape[0]
-    chosen = list(chosen.tolist() if hasattr(chosen, "tolist") else chosen)
+    chosen = as_list(chosen, "chosen")
     if len(chosen) != shape[0]:
         raise ValueError(f"chosen has {len(chosen)} ids; give {shape[0]}, one for each step")
     for step, index in enumerate(chosen):
-        _check_id(index, shape[1], f"chosen[{step}]")
+        check_index(index, shape[1], f"chosen[{step}]", "in the vocabulary")
     return chosen
 
 
