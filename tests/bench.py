@@ -20,8 +20,8 @@ from tokenizers import ByteLevelBPETokenizer
 from torch import nn
 from torch.utils.benchmark import Timer
 
-from lesson_tf.attention import MultiHeadAttention, causal_mask
 from lesson_tf import figures
+from lesson_tf.attention import MultiHeadAttention, causal_mask
 from lesson_tf.corpus import torch_documentation
 from lesson_tf.decoding import greedy
 from lesson_tf.tokenization import BPETokenizer
