@@ -54,7 +54,7 @@ lint: $(READY) ## check the style of the code
 bench: $(READY) ## measure the package against torch.nn and tokenizers
 	$(BIN)/python tests/bench.py
 
-models: $(READY) ## train the models that ship with the course (MODELS="translator family language_model")
+models: $(READY) ## train the models that ship with the course (MODELS=translator trains one)
 	$(BIN)/python -m lesson_tf.train_models $(MODELS)
 
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
