@@ -74,6 +74,12 @@ class Style:
     weight: float = 1.0
 
     @property
+    def has_era(self) -> bool:
+        """Whether every pattern of the style names the era and its year."""
+        fields = ("{era}", "{latin}", "{letter}", "{initial}", "{sign}")
+        return all(any(field in pattern for field in fields) for pattern in self.patterns)
+
+    @property
     def example(self) -> str:
         """The first form of 5 March 2024, or of the 13th, where the 5th cannot be written so."""
         day = next(day for day in (date(2024, 3, 5), date(2024, 3, 13)) if self.fits(day))

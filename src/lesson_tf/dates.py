@@ -25,7 +25,7 @@ from lesson_tf.date_styles import (
     forms,
     write,
 )
-from lesson_tf.japanese_years import era_years
+from lesson_tf.japanese_years import era_years, years_of_eras
 from lesson_tf.tokenization import CharTokenizer
 from lesson_tf.vocabulary import check_text, describe
 
@@ -56,6 +56,7 @@ SOURCE_CHARACTERS = (
 )
 TARGET_CHARACTERS = "0123456789-"
 STEPS_SORTED = 4  # more would leave a batch with one style
+RARE_YEARS = 0.05  # share of texts in the first and last years of eras: 昭和元年 has seven days
 
 # NFKC leaves these as they are, though people write them for one another.
 _ALIKE = str.maketrans(
@@ -157,7 +158,8 @@ class DateBatches:
     """Batches of written days and their ISO forms: batch `step` depends on `seed` and `step` alone.
 
     Styles are drawn by their weights, among those that can write the day. A share of the texts, `slips`, has one
-    space or sign missing, changed or too many, since people write so. Targets are <bos> … <eos>. Texts of like
+    space or sign missing, changed or too many, since people write so. First and last years of eras, which may have
+    seven days, come more often than their days would. Targets are <bos> … <eos>. Texts of like
     lengths share a batch, among those of four steps, so that little of it is padding.
 
     Raises ValueError where there is no day or style to draw, a tokenizer lacks a character, or a step is below 0.
@@ -189,6 +191,8 @@ class DateBatches:
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
         self.batch_size, self.seed, self.slips = int(batch_size), int(seed), slips
         self._shares = list(accumulate(style.weight for style in self.styles))
+        self._era_styles = [style for style in self.styles if style.has_era]
+        self._rare = _years_of_change(self.days) if self._era_styles else []
         self._drawn: tuple[int, list[list[tuple[str, str]]]] = (-1, [])
 
     def __getitem__(
@@ -217,18 +221,37 @@ class DateBatches:
         return steps
 
     def _pair(self, rng: random.Random) -> tuple[str, str]:
+        if self._rare and rng.random() < RARE_YEARS:
+            day = rng.choice(rng.choice(self._rare))
+            weights = [style.weight for style in self._era_styles]
+            style = rng.choices(self._era_styles, weights)[0]
+        else:
+            day, style = self._day_and_style(rng)
+        text = normalize(draw_form(day, style, rng))
+        return (_slip(text, rng) if rng.random() < self.slips else text), day.isoformat()
+
+    def _day_and_style(self, rng: random.Random) -> tuple[date, Style]:
         while True:
             day = rng.choice(self.days)
             style = rng.choices(self.styles, cum_weights=self._shares)[0]
             if style.fits(day):
-                break
-        text = normalize(draw_form(day, style, rng))
-        return (_slip(text, rng) if rng.random() < self.slips else text), day.isoformat()
+                return day, style
 
     def _targets(self, pairs: list[tuple[str, str]]) -> Int[Tensor, "batch target"]:
         tokenizer = self.target_tokenizer
         rows = [[tokenizer.bos_id, *tokenizer.encode(iso), tokenizer.eos_id] for _, iso in pairs]
         return _padded(rows, tokenizer.pad_id)
+
+
+def _years_of_change(days: list[date]) -> list[list[date]]:
+    """Group the days of each first and last year of an era: years that are short, and easily taken for others."""
+    found: dict[tuple[str, int], list[date]] = {}
+    for day in days:
+        for era, year in years_of_eras(day):
+            last = era.last_day.year - era.first_day.year + 1
+            if year == 1 or (year == last and era.last_day < LAST_DAY):
+                found.setdefault((era.name, year), []).append(day)
+    return list(found.values())
 
 
 def _slip(text: str, rng: random.Random) -> str:

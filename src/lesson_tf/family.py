@@ -4,7 +4,6 @@ What heads and widths do shows on trained models only. Of each member the packag
 lessons show: its attention for fixed sentences, and how often it is right on days it has never seen.
 """
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from lesson_tf.attention import _check_size, _describe
 from lesson_tf.model_files import DATA, as_path
+from lesson_tf.recipes import read_results
 
 WIDTHS = (8, 16, 32, 64)
 HEADS = (1, 2, 4, 8)
@@ -129,8 +129,7 @@ def _load(folder: Path) -> Family:
     try:
         with np.load(folder / "attention.npz") as file:
             arrays = dict(file)
-        with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
-            results = list(csv.DictReader(line for line in file if not line.startswith("#")))
+        results = read_results(folder / "results.csv")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"there is no {Path(error.filename).name} of the family; `make models` makes it"

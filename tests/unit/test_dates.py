@@ -466,3 +466,21 @@ def test_more_than_half_of_the_days_are_drawn_without_a_weekday():
     rng, day = random.Random(0), date(2024, 3, 5)
     drawn = [write(day, "en gb", rng).lower() for _ in range(500)]
     assert 0.5 < sum("tue" not in text for text in drawn) / 500 < 0.7
+
+
+def test_short_years_of_eras_are_drawn_more_often_than_their_days():
+    days = [day for day in split().train if day.year > 1925]
+    texts = [text for step in range(200) for text, _ in batches(days=days, slips=0.0).pairs(step)]
+    showa = re.compile(r"(?:昭和|Showa ?|S\.?)(?:元|一|1)(?:年|[./-])", re.IGNORECASE)
+    share = sum(bool(showa.match(text)) for text in texts) / len(texts)
+    assert share > 0.003  # 0.05 over 6 such years; by its days, 4 in 100,000
+
+
+def test_the_styles_with_an_era_can_write_every_day():
+    with_eras = [style for style in STYLES.values() if style.has_era]
+    assert {style.name for style in with_eras} == {
+        *("en era", "ja both years"),
+        *(name for name in STYLES if name.startswith("ja era")),
+    }
+    for style in with_eras:
+        assert style.fits(date(2024, 3, 5)) and style.fits(date(2024, 3, 13))
