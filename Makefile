@@ -30,10 +30,10 @@ SOURCES := $(sort $(shell find _config.yml _toc.yml book src/lesson_tf -type f \
 	-not -path '*/run_notebooks.py' -not -name '*~' 2>/dev/null | grep '^[A-Za-z0-9_./-]*$$'))
 BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES)' | cksum))
 
-.PHONY: help book serve lab test lint bench models notebooks picture lock clean
+.PHONY: help book serve lab test lint bench models experiments notebooks picture lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 book: $(BUILT) ## build the pages, warnings are errors
 	@echo "The book is in $(CURDIR)/_build/html/index.html; make serve shows it."
@@ -56,6 +56,9 @@ bench: $(READY) ## measure the package against torch.nn and tokenizers
 
 models: $(READY) ## train the models that ship with the course (MODELS=translator trains one)
 	$(BIN)/python -m lesson_tf.train_models $(MODELS)
+
+experiments: $(READY) ## measure what the lessons state (QUICK=1 for a trial)
+	$(BIN)/python -m lesson_tf.experiments $(EXPERIMENTS) $(if $(QUICK),--quick)
 
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
 	$(BIN)/python book/run_notebooks.py $(NOTEBOOKS)

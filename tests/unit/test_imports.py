@@ -21,11 +21,12 @@ LAYERS = [
     {"checkpoints"},
     {"decoding", "training"},
     {"torch_weights", "model_summary", "model_files"},
+    {"recipes"},
     {"translator", "language_model", "family"},
     {"inspection"},
     {"figures"},
     {"explore"},
-    {"train_models"},
+    {"train_models", "experiments"},
 ]
 ALONE = {"attention", "positional_encoding", "palette", "vocabulary", "corpus"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
