@@ -126,11 +126,12 @@ def test_a_finished_measurement_is_not_made_again(measure, wanted, tmp_path):
 
 
 def test_tied_embeddings_save_one_matrix(tmp_path):
-    tied, untied = (
+    tied, untied, narrower = (
         int(tied_embeddings.train_variant(tmp_path, variant, 0, 1)["parameters"])
         for variant in tied_embeddings.VARIANTS
     )
     assert untied - tied == 1024 * 64
+    assert abs(narrower / tied - 1) < 0.1
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -159,7 +160,7 @@ def test_a_trial_leaves_the_shipped_results_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (DATA / "experiments" / "tied_embeddings.csv").read_bytes() == before
     rows = read_results(tmp_path / "quick" / "tied_embeddings.csv")
-    assert [row["variant"] for row in rows] == ["tied", "untied"]
+    assert [row["variant"] for row in rows] == ["tied", "untied", "untied, narrower"]
 
 
 def test_an_unknown_experiment_is_refused_with_the_known_ones(capsys):

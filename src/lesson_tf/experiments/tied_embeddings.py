@@ -1,4 +1,8 @@
-"""Tied embeddings: one matrix for reading and writing tokens, or two, in small language models trained alike."""
+"""Tied embeddings: one matrix for reading and writing tokens, or two, in small language models trained alike.
+
+Two matrices are more parameters than one. The third variant has two and is narrower, so that it has about as
+many parameters as the tied model.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +16,8 @@ from lesson_tf.model_files import DATA
 from lesson_tf.recipes import Recipe, read_results, train_and_time, write_results
 from lesson_tf.transformer import LanguageModel, TransformerConfig
 
-VARIANTS = ("tied", "untied")
+WIDTHS = {"tied": 64, "untied": 64, "untied, narrower": 48}  # d_model of each variant
+VARIANTS = tuple(WIDTHS)
 SEEDS = (0, 1, 2, 3, 4)
 STEPS = 1000
 LENGTH = 64  # tokens in a window
@@ -24,7 +29,7 @@ def results(path: Path = DATA / "experiments" / "tied_embeddings.csv") -> list[d
     `held_out_loss` is in nats a token, on texts that no training has seen.
 
     >>> sorted({row["variant"] for row in results()})
-    ['tied', 'untied']
+    ['tied', 'untied', 'untied, narrower']
     """
     return read_results(path)
 
@@ -52,10 +57,10 @@ def train_variant(folder: Path, variant: str, seed: int, steps: int = STEPS) -> 
         TransformerConfig(
             source_vocab=len(tokenizer),
             target_vocab=len(tokenizer),
-            d_model=64,
+            d_model=WIDTHS[variant],
             heads=4,
             decoder_layers=2,
-            d_ff=256,
+            d_ff=4 * WIDTHS[variant],
             norm_first=True,
             positions="rotary",
             pad_id=None,
@@ -66,12 +71,13 @@ def train_variant(folder: Path, variant: str, seed: int, steps: int = STEPS) -> 
     batches = language_model.TextBatches(
         [tokenizer.encode(text) for text in training], writer.end_id, LENGTH, 16, seed
     )
-    checkpoint = folder / f"tied_embeddings-{variant}-{seed}-{steps}.checkpoint"
+    checkpoint = folder / f"tied_embeddings-{variant.replace(', ', '-')}-{seed}-{steps}.checkpoint"
     history, seconds = train_and_time(checkpoint, model, batches, steps, weight_decay=0.1)
     loss = language_model.held_out_loss(model, [writer.sequence(t) for t in held_out], LENGTH)
     return {
         "variant": variant,
         "seed": str(seed),
+        "d_model": str(WIDTHS[variant]),
         "steps": str(steps),
         "parameters": str(sum(weight.numel() for weight in model.parameters())),
         "training_loss": f"{sum(history.loss[-100:]) / len(history.loss[-100:]):.4f}",
