@@ -147,6 +147,21 @@ class BPETokenizer(Tokenizer):
             self._token(token_id)
         return b"".join(self._bytes[i] for i in ids).decode("utf-8", errors="replace")
 
+    def after_merges(self, count: int) -> "BPETokenizer":
+        """Give back the tokenizer as it was in training after so many merges: their tokens, in the order of their ids.
+
+        Raises ValueError for a count below 0 or above the number of merges.
+
+        >>> tokenizer = BPETokenizer.train("low low low lower lowest", vocab_size=259)
+        >>> tokenizer.after_merges(1).tokenize("lower")
+        ['lo', 'w', 'e', 'r']
+        """
+        _check_count(count, len(self.merges))
+        merges = self.merges[:count]
+        kept = {left + right for left, right in merges}.union(BYTE_SYMBOLS, self.special_tokens)
+        tokens = [token for token in self._tokens if token in kept]
+        return type(self)({token: token_id for token_id, token in enumerate(tokens)}, merges)
+
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json` and `merges.txt` into the folder, as GPT-2's were published."""
         folder = _as_folder(folder)
@@ -211,6 +226,19 @@ def join_pair(ids: list[int], pair: Pair, new_id: int) -> list[int]:
     return joined
 
 
+def count_pairs(words: Iterable[Sequence[int]], counts: Iterable[int]) -> Counter[Pair]:
+    """Count the pairs of neighbours in words of ids, each word as often as it occurs.
+
+    >>> count_pairs([[1, 2, 3], [1, 2]], [5, 2])
+    Counter({(1, 2): 7, (2, 3): 5})
+    """
+    pairs = Counter()
+    for ids, count in zip(words, counts, strict=True):
+        for pair in pairwise(ids):
+            pairs[pair] += count
+    return pairs
+
+
 class _Neighbours:
     """Words as ids, how often each pair of neighbours occurs in them, and in which words.
 
@@ -221,11 +249,10 @@ class _Neighbours:
         byte_ids = [vocabulary[symbol] for symbol in BYTE_SYMBOLS]
         self.words = [[byte_ids[byte] for byte in word.encode("utf-8")] for word in words]
         self.word_counts = list(words.values())
-        self.pair_counts: Counter[Pair] = Counter()
+        self.pair_counts = count_pairs(self.words, self.word_counts)
         self.words_with: defaultdict[Pair, set[int]] = defaultdict(set)
         for index, ids in enumerate(self.words):
             for pair in pairwise(ids):
-                self.pair_counts[pair] += self.word_counts[index]
                 self.words_with[pair].add(index)
         # The most frequent pair first; of equally frequent ones the smaller ids.
         self.queue = [(-count, pair) for pair, count in self.pair_counts.items()]
@@ -331,6 +358,14 @@ def _check_special_tokens(special_tokens) -> None:
             )
     if len(set(special_tokens)) < len(special_tokens):
         raise ValueError(f"special_tokens={describe(special_tokens)} names a token twice")
+
+
+def _check_count(count, merges: int) -> None:
+    whole = isinstance(count, Integral) and not isinstance(count, bool)
+    if not whole or not 0 <= count <= merges:
+        raise ValueError(
+            f"count={describe(count)} is no number of merges; use a whole number from 0 to {merges}"
+        )
 
 
 def _check_sizes(vocab_size, min_frequency, special_tokens: int) -> None:

@@ -1,4 +1,7 @@
-"""The text that the language model learns from: torch's own documentation, which every reader has installed."""
+"""Texts that every reader has installed: English, code and Japanese, out of the packages that the book needs.
+
+They change with those packages, so each has the hash of the versions that the book's numbers rest on.
+"""
 
 import ast
 import hashlib
@@ -6,6 +9,8 @@ import inspect
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from importlib.metadata import version
 from itertools import combinations
 from numbers import Integral
 from operator import attrgetter
@@ -14,9 +19,36 @@ from types import ModuleType
 
 import torch
 
-# Of `torch_documentation()`: it changes with torch's version, and a model trained on it changes too.
 TORCH_VERSION = "2.13.0"
+SPHINX_VERSION = "7.4.7"
+BABEL_VERSION = "2.18.0"
 TORCH_DOCUMENTATION_SHA256 = "d12d43fe75349bb2630e14d024bba7998a7f7c2240dec33d70d533c99ed8c889"
+PYTHON_CODE_SHA256 = "096891c8bdf6d2c9bae8630e8cedadcb05e4493352559d4b81da012f51ae404b"
+JAPANESE_TEXTS_SHA256 = "76008f9a98966d424ccb9b1dbc3ab82ac30a76ac73c3f3291f29388408ffd148"
+
+# Modules of Sphinx, the program that makes this book's pages.
+SPHINX_MODULES = (
+    "builders/__init__.py",
+    "builders/_epub_base.py",
+    "builders/changes.py",
+    "builders/epub3.py",
+    "builders/gettext.py",
+    "builders/linkcheck.py",
+    "builders/manpage.py",
+    "builders/singlehtml.py",
+    "builders/texinfo.py",
+    "directives/__init__.py",
+    "directives/code.py",
+    "directives/other.py",
+    "directives/patches.py",
+    "domains/__init__.py",
+    "domains/changeset.py",
+    "domains/citation.py",
+    "domains/index.py",
+    "domains/javascript.py",
+    "domains/math.py",
+    "domains/rst.py",
+)
 
 SHORTEST_TEXT = 200  # characters; what is shorter says little more than "see torch.add"
 HELD_OUT = 0.1
@@ -44,6 +76,43 @@ def torch_documentation() -> list[str]:
     return [text for text in texts if len(text) > SHORTEST_TEXT]
 
 
+def python_code() -> list[str]:
+    """Read twenty modules of Sphinx, each a text.
+
+    >>> texts = python_code()
+    >>> len(texts), texts[0].splitlines()[0]
+    (20, '\"\"\"Builder superclass for all builders.\"\"\"')
+    """
+    folder = _sphinx_folder()
+    return [(folder / module).read_text(encoding="utf-8") for module in SPHINX_MODULES]
+
+
+def sphinx_messages() -> list[tuple[str, str]]:
+    """Read what Sphinx says while it works: each message in English and in Japanese.
+
+    >>> messages = sphinx_messages()
+    >>> len(messages), messages[108]
+    (695, ('Encoding error:', 'エンコードエラー:'))
+    """
+    from babel.messages.mofile import read_mo
+
+    with (_sphinx_folder() / "locale/ja/LC_MESSAGES/sphinx.mo").open("rb") as file:
+        messages = list(read_mo(file))
+    return [(message.id, message.string) for message in messages if message.id]
+
+
+def japanese_texts() -> list[str]:
+    """Read Japanese from Babel and Sphinx: names, the days of 2024, and Sphinx's messages.
+
+    The names are those of countries, languages, scripts, currencies and units of measurement.
+
+    >>> texts = japanese_texts()
+    >>> len(texts), texts[0], texts[-1]
+    (2680, '世界', 'tox.ncx を書き込み中...')
+    """
+    return [*_japanese_names(), *_japanese_days(), *(japanese for _, japanese in sphinx_messages())]
+
+
 def fingerprint(texts: Sequence[str]) -> str:
     """Give the SHA-256 of the texts in their order.
 
@@ -56,13 +125,21 @@ def fingerprint(texts: Sequence[str]) -> str:
 
 def check_torch_documentation(texts: Sequence[str]) -> None:
     """Raise ValueError where the texts are not those that the shipped language model was trained on."""
-    found = fingerprint(texts)
-    if found != TORCH_DOCUMENTATION_SHA256:
-        raise ValueError(
-            f"the documentation of torch {torch.__version__} ({len(texts)} texts, SHA-256 {found[:8]}…) is not that of "
-            f"torch {TORCH_VERSION} (SHA-256 {TORCH_DOCUMENTATION_SHA256[:8]}…), on which the language model and its numbers rest; "
-            f"install torch=={TORCH_VERSION}"
-        )
+    rests = "on which the language model and its numbers rest"
+    _check_fingerprint(
+        texts, "documentation", {"torch": TORCH_VERSION}, TORCH_DOCUMENTATION_SHA256, rests
+    )
+
+
+def check_python_code(texts: Sequence[str]) -> None:
+    """Raise ValueError where the texts are not the code that the lessons on tokens measure."""
+    _check_fingerprint(texts, "code", {"sphinx": SPHINX_VERSION}, PYTHON_CODE_SHA256)
+
+
+def check_japanese_texts(texts: Sequence[str]) -> None:
+    """Raise ValueError where the texts are not the Japanese that the lessons on tokens measure."""
+    packages = {"babel": BABEL_VERSION, "sphinx": SPHINX_VERSION}
+    _check_fingerprint(texts, "Japanese", packages, JAPANESE_TEXTS_SHA256)
 
 
 def split_texts(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[str]]:
@@ -115,6 +192,50 @@ def near_copies(texts: Sequence[str]) -> list[list[int]]:
             group_of[i] += group_of[j]
             group_of.update(dict.fromkeys(group_of[j], group_of[i]))
     return [sorted(group) for i, group in group_of.items() if i == min(group)]
+
+
+def _check_fingerprint(
+    texts: Sequence[str],
+    what: str,
+    packages: dict[str, str],
+    sha256: str,
+    rests: str = "on which the numbers of the lessons on tokens rest",
+) -> None:
+    """Compare the texts with those of the pinned packages; `rests` says what depends on them."""
+    found = fingerprint(texts)
+    if found != sha256:
+        installed = " and ".join(f"{name} {version(name)}" for name in packages)
+        pinned = " and ".join(f"{name} {number}" for name, number in packages.items())
+        command = " ".join(f"{name}=={number}" for name, number in packages.items())
+        raise ValueError(
+            f"the {what} of {installed} ({len(texts)} texts, SHA-256 {found[:8]}…) is not that of "
+            f"{pinned} (SHA-256 {sha256[:8]}…), {rests}; install {command}"
+        )
+
+
+def _sphinx_folder() -> Path:
+    import sphinx
+
+    return Path(sphinx.__file__).parent
+
+
+def _japanese_names() -> Iterator[str]:
+    """Yield names out of CLDR, the tables of languages and countries that Babel brings."""
+    from babel import Locale
+
+    locale = Locale("ja")
+    for table in (locale.territories, locale.languages, locale.scripts, locale.currencies):
+        yield from (table[key] for key in sorted(table))
+    units = locale.unit_display_names
+    yield from (units[key].get("long", units[key]["short"]) for key in sorted(units))
+
+
+def _japanese_days() -> Iterator[str]:
+    """Yield every day of 2024 with its day of the week, such as 2024年3月5日火曜日."""
+    from babel.dates import format_date
+
+    for day in range(366):
+        yield format_date(date(2024, 1, 1) + timedelta(day), "full", locale="ja")
 
 
 def _listed(texts) -> list[str]:

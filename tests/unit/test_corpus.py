@@ -1,15 +1,27 @@
+import inspect
+from importlib.metadata import version
+
 import pytest
 import torch
+from sphinx.domains import math
 
 from lesson_tf.corpus import (
+    BABEL_VERSION,
     NEAR_COPY,
     SHORTEST_TEXT,
+    SPHINX_MODULES,
+    SPHINX_VERSION,
     TORCH_DOCUMENTATION_SHA256,
     TORCH_VERSION,
     _runs,
+    check_japanese_texts,
+    check_python_code,
     check_torch_documentation,
     fingerprint,
+    japanese_texts,
     near_copies,
+    python_code,
+    sphinx_messages,
     split_texts,
     torch_documentation,
 )
@@ -44,6 +56,37 @@ def test_other_documentation_is_refused_with_both_versions(texts):
         ValueError, match=r"439 texts.*on which the language model .*install torch=="
     ):
         check_torch_documentation(texts[:-1])
+
+
+def test_the_versions_are_those_installed():
+    installed = [version(name) for name in ("sphinx", "babel")]
+    assert installed == [SPHINX_VERSION, BABEL_VERSION]
+
+
+def test_code_is_the_source_of_sphinx():
+    texts = python_code()
+    check_python_code(texts)
+    assert texts[SPHINX_MODULES.index("domains/math.py")] == inspect.getsource(math)
+    with pytest.raises(ValueError, match=r"the code of sphinx .*19 texts.*install sphinx=="):
+        check_python_code(texts[1:])
+
+
+def test_japanese_is_names_days_and_messages():
+    texts = japanese_texts()
+    check_japanese_texts(texts)
+    assert {"日本", "日本語", "日本円", "メートル毎秒", "2024年2月29日木曜日"} <= set(texts)
+    assert sum(len(text.encode()) for text in texts) > 60_000
+    with pytest.raises(
+        ValueError, match=r"Japanese of babel .* and sphinx .*install babel==\S+ sphi"
+    ):
+        check_japanese_texts(texts[1:])
+
+
+def test_each_message_stands_in_both_languages():
+    messages = sphinx_messages()
+    assert ("Invalid caption: %s", "不正な caption です: %s") in messages
+    assert [japanese for _, japanese in messages] == japanese_texts()[-len(messages) :]
+    assert len(dict(messages)) == len(messages)
 
 
 def test_the_fingerprint_tells_order_and_limits():
