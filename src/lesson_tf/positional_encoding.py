@@ -116,7 +116,9 @@ def rotary(
     tensor([[1.0000, 0.0000],
             [0.5403, 0.8415]])
     """
-    positions = _check_rotary(x, positions)
+    _check_rotary(x, positions)
+    if positions is None:
+        positions = torch.arange(x.shape[-2], device=x.device)
     angles = positions[..., None] * frequencies(x.shape[-1], base).to(x.device)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # (..., length, d_k / 2)
     first, second = x[..., 0::2], x[..., 1::2]
@@ -124,18 +126,38 @@ def rotary(
     return torch.stack(turned, dim=-1).flatten(-2)
 
 
+def alibi_slopes(heads: int) -> Float[Tensor, " heads"]:
+    """Choose how steeply each head's scores fall with distance: a geometric series that ends at 2⁻⁸.
+
+    For a number of heads that is no power of two, the series of the power below comes first, and then every
+    other slope of twice that power.
+
+    Raises ValueError where heads is not a positive whole number.
+
+    Source: Press et al. (2022), section 3; the authors' code for other numbers of heads.
+
+    >>> alibi_slopes(heads=4).tolist()
+    [0.25, 0.0625, 0.015625, 0.00390625]
+    """
+    _check_length(heads, "heads")
+    _check_entries(heads=heads)
+    power = 2 ** (int(heads).bit_length() - 1)  # the largest that is no larger than heads
+    slopes = [2 ** (-8 * n / power) for n in range(1, power + 1)]
+    finer = [2 ** (-4 * n / power) for n in range(1, 2 * power, 2)]
+    return torch.tensor(slopes + finer[: heads - power])
+
+
 def alibi_bias(heads: int, queries: int, keys: int) -> Float[Tensor, "heads queries keys"]:
     """Lower each score in proportion to the distance of its key, more steeply in some heads than in others.
 
     Where there are fewer queries than keys, the queries are the last positions (a cache holds the others).
-    For a number of heads that is no power of two, the missing slopes are taken from the next power's.
 
-    Returns `(heads, queries, keys)`, 0 on the diagonal and negative beside it; symmetric, so that it serves
-    an encoder too.
+    Returns `(heads, queries, keys)`, 0 on the diagonal and negative beside it; the same on both sides, so that
+    an encoder that has nothing else cannot tell before from after.
 
     Raises ValueError where a size is not positive or there are more queries than keys.
 
-    Source: Press et al. (2022), section 3 and appendix.
+    Source: Press et al. (2022), section 3.
 
     >>> alibi_bias(heads=8, queries=1, keys=3)[0].tolist()
     [[-1.0, -0.5, 0.0]]
@@ -150,14 +172,7 @@ def alibi_bias(heads: int, queries: int, keys: int) -> Float[Tensor, "heads quer
         )
     query_positions = torch.arange(keys - queries, keys)
     distance = (query_positions[:, None] - torch.arange(keys)).abs()
-    return _alibi_slopes(heads)[:, None, None] * -distance
-
-
-def _alibi_slopes(heads: int) -> Float[Tensor, " heads"]:
-    power = 2 ** int(math.log2(heads))
-    slopes = [2 ** (-8 * (n + 1) / power) for n in range(power)]
-    finer = [2 ** (-8 * (n + 1) / (2 * power)) for n in range(0, 2 * power, 2)]
-    return torch.tensor(slopes + finer[: heads - power])
+    return alibi_slopes(heads)[:, None, None] * -distance
 
 
 def _describe(value) -> str:
@@ -220,8 +235,8 @@ def _check_base(base) -> None:
         )
 
 
-def _check_rotary(x, positions) -> Tensor:
-    """Refuse what cannot be turned; return the positions, counted from 0 where none are given."""
+def _check_rotary(x, positions) -> None:
+    """Refuse what cannot be turned, and positions that are not one for each token."""
     dense = isinstance(x, Tensor) and x.is_floating_point() and x.layout is torch.strided
     if not dense or x.ndim < 2:
         raise ValueError(
@@ -230,7 +245,7 @@ def _check_rotary(x, positions) -> Tensor:
     _check_pairs("d_k", x.shape[-1])
     length = x.shape[-2]
     if positions is None:
-        return torch.arange(length, device=x.device)
+        return
     whole = isinstance(positions, Tensor) and not (
         positions.is_floating_point() or positions.is_complex() or positions.dtype == torch.bool
     )
@@ -253,4 +268,3 @@ def _check_rotary(x, positions) -> Tensor:
             f"positions are on {positions.device} and x is on {x.device}; "
             f"move them by positions.to({str(x.device)!r})"
         )
-    return positions

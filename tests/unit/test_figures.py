@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
 from lesson_tf import figures, palette
@@ -162,6 +163,12 @@ SAMPLES = {
         weights_of(11, 8), "令和6年3月5日", [*"2024-03-05", "<eos>"], target=6, title="3月", **at
     ),
     "wide alignment": lambda **at: figures.alignment(weights_of(4, 16), "Tue, 5 Mar 2024 ", "2024", **at),
+    "reordering": lambda **at: figures.reordering(
+        "3 Jul 2021", [6, 1, 2, 3, 4, 5, 8, 7, 0, 9], names=("3 Jul 2021", "2 Jul 2031"), title="7月", **at
+    ),
+    "attention steps": lambda **at: figures.attention_steps(
+        {"x": "added:\nsinusoidal,\nlearned", "q": "turned", "scores": "added: ALiBi"}, title="Where", **at
+    ),
     "next token": lambda **at: figures.next_token_bars(
         [0.5, 0.25, 0.125, 0.0625, 0.0625], [" the", "\n", "$x$", "a", "b"], top=3, chosen=4,
         title="Next", **at,
@@ -538,6 +545,24 @@ def test_one_target_token_is_strong_and_the_others_faint():
     assert heights["source"] > heights["令"] > heights["4"] > heights["target"]
 
 
+def test_each_token_is_joined_to_its_other_place_and_those_that_move_are_strong():
+    ax = figures.reordering(["犬", "が", "人", "を"], [2, 1, 0, 3])
+    above, beneath = np.split(np.array([t.get_position()[0] for t in ax.texts]), 2)
+    ends = np.array([line.get_xdata() for line in ax.lines])
+    np.testing.assert_allclose(ends[:, 1], beneath)
+    np.testing.assert_allclose(ends[:, 0], above[[2, 1, 0, 3]])
+    widths = [line.get_linewidth() for line in ax.lines]
+    assert widths[0] == widths[2] > widths[1] == widths[3]
+
+
+def test_marked_steps_of_attention_are_filled_and_no_others():
+    ax = figures.attention_steps({"q": "turned", "k": "turned"})
+    boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    filled = {to_hex(box.get_facecolor()).upper() for box in boxes}
+    assert filled == {palette.LIGHT[name] for name in ("paper", "query", "key")}
+    assert [text.get_text() for text in ax.texts][-2:] == ["turned", "turned"]
+
+
 def test_space_is_seen_at_the_ends_of_a_token():
     ax = figures.attention_heatmap(weights_of(3, 4), "abc", [" the", "\n", "a ", "a b"])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["␣the", "↵", "a␣", "a b"]
@@ -682,6 +707,15 @@ WRONG = {
         lambda: figures.alignment(weights_of(2, 3), "abc", "ab", target=2),
         "target=2 is not a target token; use 0 to 1",
     ),
+    "order that repeats": (lambda: figures.reordering("abc", [0, 0, 2]), r"use the numbers 0 to 2, each once"),
+    "order of others": (lambda: figures.reordering("abc", [0, 1]), "does not name each place once"),
+    "long reordering": (lambda: figures.reordering("a" * 17, range(17)), "17 tokens.*use 1 to 16"),
+    "nothing reordered": (lambda: figures.reordering([], []), "0 tokens"),
+    "wordy reordering": (
+        lambda: figures.reordering(["attention"] * 9, range(9)),
+        "tokens do not fit on one line",
+    ),
+    "unknown step": (lambda: figures.attention_steps({"w": "?"}), "'w', which is no step; use.*'scores'"),
     "no distribution": (lambda: figures.next_token_bars([0.5, 0.2], "ab"), "sum to 0.7.*softmax"),
     "logits": (lambda: figures.next_token_bars([2.5, -1.0], "ab"), "from -1 to 2.5.*softmax"),
     "tokens of another vocabulary": (

@@ -10,6 +10,7 @@ values are centred on 0, and a cell that a mask hides is hatched, never pale, fo
 
 from lesson_tf.figures.alignment import alignment
 from lesson_tf.figures.architecture import MODEL_PARTS, model_map
+from lesson_tf.figures.attention_steps import attention_steps
 from lesson_tf.figures.charts import bar_panels, bars, curves, vectors
 from lesson_tf.figures.heatmaps import (
     attention_heatmap,
@@ -20,6 +21,7 @@ from lesson_tf.figures.heatmaps import (
 from lesson_tf.figures.linked_map import LinkedMap
 from lesson_tf.figures.model_architecture import model_architecture
 from lesson_tf.figures.next_token import next_token_bars, next_token_rows
+from lesson_tf.figures.reordering import reordering
 from lesson_tf.figures.style import (
     FONT_SIZE,
     PAGE_WIDTH,
@@ -43,6 +45,7 @@ __all__ = [
     "LinkedMap",
     "alignment",
     "attention_heatmap",
+    "attention_steps",
     "bar_panels",
     "bars",
     "curves",
@@ -53,6 +56,7 @@ __all__ = [
     "next_token_rows",
     "positional_heatmap",
     "positional_waves",
+    "reordering",
     "signed_heatmap",
     "token_layers",
     "token_row",

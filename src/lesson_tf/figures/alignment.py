@@ -76,7 +76,11 @@ def alignment(
     return ax
 
 
-def _fit(rows: Sequence[Sequence[str]], room: int | float) -> list[np.ndarray]:
+def _fit(
+    rows: Sequence[Sequence[str]],
+    room: int | float,
+    names: tuple[str, str] = ("source_tokens", "target_tokens"),
+) -> list[np.ndarray]:
     """Return the widths of the boxes of both rows, narrower where they would not fit otherwise."""
     for least, padding in [(22.0, 6.0), (15.0, 3.0)]:
         widths = [
@@ -84,7 +88,7 @@ def _fit(rows: Sequence[Sequence[str]], room: int | float) -> list[np.ndarray]:
         ]
         if max(map(_row_width, widths)) <= room:
             return widths
-    name = "source_tokens" if _row_width(widths[0]) > room else "target_tokens"
+    name = names[0] if _row_width(widths[0]) > room else names[1]
     raise ValueError(
         f"{name} do not fit on one line; use fewer or shorter tokens, or attention_heatmap"
     )
