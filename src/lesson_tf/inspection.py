@@ -1,4 +1,4 @@
-"""Inspection: which heads and which characters a trained model needs, found by taking them away.
+"""Inspection: which heads and which characters a trained model needs, and what its embedding table holds.
 
 Attention weights show where a model reads. Whether it needs what it reads there, only a change can tell.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from lesson_tf.attention import MultiHeadAttention, _describe, _is_number
 from lesson_tf.transformer import LanguageModel, Transformer, in_mode
@@ -250,6 +250,95 @@ def peak_agreement(
     return {**shares, "at random": sum(guesses) / len(guesses)}
 
 
+def nearest(
+    table: Float[Tensor, "vectors width"], index: int, most: int = 3
+) -> tuple[Int[Tensor, " most"], Float[Tensor, " most"]]:
+    """Find the vectors of a table that point most nearly where one of them points.
+
+    Returns their rows and their cosines, the nearest first, itself left out.
+
+    Raises ValueError where the table has no such row, or fewer others than `most`.
+
+    >>> table = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 1.0]])
+    >>> rows, cosines = nearest(table, 0, most=2)
+    >>> rows.tolist(), [round(cosine, 2) for cosine in cosines.tolist()]
+    ([2, 1], [0.95, 0.0])
+    """
+    _check_row(table, index)
+    if not 1 <= most < len(table):
+        raise ValueError(f"most={most} neighbours do not exist; use 1 to {len(table) - 1}")
+    directions = nn.functional.normalize(table.detach(), dim=-1)
+    cosines = directions @ directions[index]
+    cosines[index] = -torch.inf
+    found = cosines.topk(most)
+    return found.indices, found.values
+
+
+def principal_components(
+    vectors: Float[Tensor, "vectors width"], count: int = 2
+) -> tuple[Float[Tensor, "vectors count"], Float[Tensor, " count"]]:
+    """Project vectors onto the directions in which they differ most.
+
+    Returns the coordinates, centred on 0, and the share of the variance that each direction holds. The sign of
+    a direction is free; here its largest coordinate is positive.
+
+    Raises ValueError where there are fewer vectors or dimensions than components.
+
+    Source: Hotelling (1933); computed by the singular value decomposition of the centred vectors.
+
+    >>> coordinates, shares = principal_components(torch.tensor([[0.0, 1.0], [4.0, 1.0], [8.0, 1.0]]), count=1)
+    >>> [round(abs(x)) for x in coordinates[:, 0].tolist()], shares.tolist()
+    ([4, 0, 4], [1.0])
+    """
+    if not 1 <= count <= min(vectors.shape):
+        raise ValueError(
+            f"count={count} components cannot be taken of {vectors.shape[0]} vectors with {vectors.shape[1]} "
+            f"dimensions; use 1 to {min(vectors.shape)}"
+        )
+    centred = vectors.detach() - vectors.detach().mean(dim=0)
+    left, singular, _ = torch.linalg.svd(centred, full_matrices=False)
+    coordinates = (left * singular)[:, :count]
+    largest = coordinates.gather(0, coordinates.abs().argmax(dim=0, keepdim=True))
+    return coordinates * largest.sign(), (singular**2 / (singular**2).sum())[:count]
+
+
+def order_in(
+    vectors: Float[Tensor, "vectors width"], shuffles: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Measure whether vectors lie in the order in which they are given: near ones near, far ones far.
+
+    Returns the correlation of the cosine distance of two vectors with the difference of their places, and the
+    share of random orders that reach it: if that is small, the order is no accident.
+
+    Raises ValueError for fewer than three vectors.
+
+    Source: Mantel (1967).
+
+    >>> angles = torch.arange(8) * 0.3
+    >>> correlation, share = order_in(torch.stack((angles.cos(), angles.sin()), dim=-1))
+    >>> round(correlation, 1), share < 0.01
+    (1.0, True)
+    """
+    if len(vectors) < 3:
+        raise ValueError(f"{len(vectors)} vectors have no order to find; give 3 or more")
+    directions = nn.functional.normalize(vectors.detach().double(), dim=-1)
+    places = torch.arange(len(vectors))
+    first, second = torch.triu_indices(len(vectors), len(vectors), offset=1)
+    distances = 1 - (directions @ directions.T)[first, second]
+
+    def correlation(order: Tensor) -> float:
+        steps = (order[first] - order[second]).abs().double()
+        return torch.corrcoef(torch.stack((distances, steps)))[0, 1].item()
+
+    found = correlation(places)
+    generator = torch.Generator().manual_seed(seed)
+    chance = [
+        correlation(torch.randperm(len(vectors), generator=generator)) for _ in range(shuffles)
+    ]
+    # The same order backwards is as good, but for the last digits.
+    return found, sum(other > found - 1e-9 for other in chance) / shuffles
+
+
 def _cross_attentions(seen: Translation) -> dict[str, Float[Tensor, "target source"]]:
     """Name each layer's mean of heads, then its heads."""
     named = {}
@@ -276,3 +365,8 @@ def _check_least(least) -> None:
         raise ValueError(
             f"least={_describe(least)} is no fall of a probability; use 0 to 1, such as {LEAST_INFLUENCE}"
         )
+
+
+def _check_row(table: Tensor, index) -> None:
+    if not isinstance(index, Integral) or not 0 <= index < len(table):
+        raise ValueError(f"the table has no row {_describe(index)}; use 0 to {len(table) - 1}")

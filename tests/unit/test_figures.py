@@ -166,6 +166,10 @@ SAMPLES = {
     "reordering": lambda **at: figures.reordering(
         "3 Jul 2021", [6, 1, 2, 3, 4, 5, 8, 7, 0, 9], names=("3 Jul 2021", "2 Jul 2031"), title="7月", **at
     ),
+    "points": lambda **at: figures.points(
+        [[0, 1], [2, -1], [-1, 3.5]], ["1", "一", "$x$"], groups={"digits": [0], "numerals": [1]}, pairs=[(0, 1)],
+        xlabel="first", ylabel="second", title="Map", **at
+    ),
     "attention steps": lambda **at: figures.attention_steps(
         {"x": "added:\nsinusoidal,\nlearned", "q": "turned", "scores": "added: ALiBi"}, title="Where", **at
     ),
@@ -555,6 +559,20 @@ def test_each_token_is_joined_to_its_other_place_and_those_that_move_are_strong(
     assert widths[0] == widths[2] > widths[1] == widths[3]
 
 
+def test_points_stand_where_they_are_and_groups_share_a_colour():
+    places = np.array([[0.0, 1.0], [2.0, -1.0], [-1.0, 3.0], [4.0, 4.0]])
+    ax = figures.points(places, "abcd", groups={"one": [0, 2], "two": [1]}, pairs=[(0, 3)])
+    np.testing.assert_allclose([text.xy for text in ax.texts], places)
+    away = np.array([text.get_position() for text in ax.texts])
+    assert (away[0] + away[3] == 0).all() and (away[0] < 0).all()  # the pair's outer sides
+    colors = [to_hex(text.get_color()) for text in ax.texts]
+    assert colors[0] == colors[2] and len(set(colors)) == 3
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), places[[0, 3]])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert left < -1 and right > 4 and low < -1 and high > 4
+
+
 def test_marked_steps_of_attention_are_filled_and_no_others():
     ax = figures.attention_steps({"q": "turned", "k": "turned"})
     boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
@@ -715,6 +733,9 @@ WRONG = {
         lambda: figures.reordering(["attention"] * 9, range(9)),
         "tokens do not fit on one line",
     ),
+    "points in space": (lambda: figures.points([[0, 1, 2]], ["a"]), "3 numbers a point; give two"),
+    "point without label": (lambda: figures.points([[0, 1], [1, 1]], ["a"]), "labels"),
+    "pair of none": (lambda: figures.points([[0, 1]], ["a"], pairs=[(0, 1)]), "pairs"),
     "unknown step": (lambda: figures.attention_steps({"w": "?"}), "'w', which is no step; use.*'scores'"),
     "no distribution": (lambda: figures.next_token_bars([0.5, 0.2], "ab"), "sum to 0.7.*softmax"),
     "logits": (lambda: figures.next_token_bars([2.5, -1.0], "ab"), "from -1 to 2.5.*softmax"),

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
+from lesson_tf import inspection
 from lesson_tf.attention import MultiHeadAttention
 from lesson_tf.dates import SOURCE_CHARACTERS
 from lesson_tf.inspection import (
@@ -179,3 +181,49 @@ def test_wrong_arguments_get_a_sentence(call, sentence):
 def enter(attention, head):
     with head_off(attention, head):
         pass
+
+
+def test_neighbours_are_those_of_largest_cosine():
+    table = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    cosines = nn.functional.cosine_similarity(table[:, None], table, dim=-1)
+    for row in (0, 7, 19):
+        found, values = inspection.nearest(table, row, most=19)
+        others = [other for other in cosines[row].argsort(descending=True).tolist() if other != row]
+        assert found.tolist() == others
+        torch.testing.assert_close(values, cosines[row, found])
+
+
+def test_principal_components_against_the_covariance():
+    vectors = torch.randn(30, 5, generator=torch.Generator().manual_seed(0)).double()
+    vectors[:, 0] *= 3
+    coordinates, shares = inspection.principal_components(vectors, count=5)
+    eigenvalues = torch.linalg.eigvalsh(vectors.T.cov()).flip(0)
+    torch.testing.assert_close(shares, eigenvalues / eigenvalues.sum())
+    torch.testing.assert_close(coordinates.T.cov(), eigenvalues.diag(), atol=1e-10, rtol=0)
+    between = (torch.cdist(each, each) for each in (coordinates, vectors))
+    torch.testing.assert_close(*between, atol=1e-6, rtol=0)
+    assert (coordinates.amax(dim=0) >= -coordinates.amin(dim=0)).all()
+
+
+def test_an_order_is_found_where_there_is_one_and_none_elsewhere():
+    angles = torch.arange(10) * 0.25
+    line = torch.stack((angles.cos(), angles.sin()), dim=-1)
+    assert inspection.order_in(line)[1] == 0.0
+    shuffled = line[torch.randperm(10, generator=torch.Generator().manual_seed(1))]
+    assert inspection.order_in(shuffled)[1] > 0.05
+    shares = [inspection.order_in(torch.randn(10, 64), shuffles=100)[1] for _ in range(30)]
+    assert 0.3 < sum(shares) / 30 < 0.7
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: inspection.nearest(torch.eye(3), 3), "no row 3; use 0 to 2"),
+        (lambda: inspection.nearest(torch.eye(3), 0, most=3), "most=3 neighbours.*use 1 to 2"),
+        (lambda: inspection.principal_components(torch.eye(3), 4), "count=4.*use 1 to 3"),
+        (lambda: inspection.order_in(torch.eye(2)), "2 vectors have no order"),
+    ],
+)
+def test_tables_that_cannot_be_inspected_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -21,6 +21,7 @@ from lesson_tf.figures.heatmaps import (
 from lesson_tf.figures.linked_map import LinkedMap
 from lesson_tf.figures.model_architecture import model_architecture
 from lesson_tf.figures.next_token import next_token_bars, next_token_rows
+from lesson_tf.figures.points import points
 from lesson_tf.figures.reordering import reordering
 from lesson_tf.figures.style import (
     FONT_SIZE,
@@ -54,6 +55,7 @@ __all__ = [
     "model_map",
     "next_token_bars",
     "next_token_rows",
+    "points",
     "positional_heatmap",
     "positional_waves",
     "reordering",
