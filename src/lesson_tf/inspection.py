@@ -303,16 +303,20 @@ def principal_components(
 
 
 def order_in(
-    vectors: Float[Tensor, "vectors width"], shuffles: int = 2000, seed: int = 0
+    vectors: Float[Tensor, "vectors width"],
+    beyond: Float[Tensor, "others other"] | None = None,
+    shuffles: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Measure whether vectors lie in the order in which they are given: near ones near, far ones far.
 
-    Returns the correlation of the cosine distance of two vectors with the difference of their places, and the
-    share of random orders that reach it: if that is small, the order is no accident.
+    Returns the rank correlation of the cosine distance of two vectors with the difference of their places, and
+    the share of random orders that reach it: if that is small, the order is no accident. With `beyond`, other
+    vectors of the same things, it is the partial correlation: what their distances explain is taken out first.
 
-    Raises ValueError for fewer than three vectors.
+    Raises ValueError for fewer than three vectors, or another number of others.
 
-    Source: Mantel (1967).
+    Source: Mantel (1967); Smouse, Long and Sokal (1986) for the partial form.
 
     >>> angles = torch.arange(8) * 0.3
     >>> correlation, share = order_in(torch.stack((angles.cos(), angles.sin()), dim=-1))
@@ -321,22 +325,44 @@ def order_in(
     """
     if len(vectors) < 3:
         raise ValueError(f"{len(vectors)} vectors have no order to find; give 3 or more")
-    directions = nn.functional.normalize(vectors.detach().double(), dim=-1)
-    places = torch.arange(len(vectors))
+    if beyond is not None and len(beyond) != len(vectors):
+        raise ValueError(f"beyond has {len(beyond)} vectors; give {len(vectors)}, one for each")
     first, second = torch.triu_indices(len(vectors), len(vectors), offset=1)
-    distances = 1 - (directions @ directions.T)[first, second]
+    distances = _standard_ranks(_cosine_distances(vectors)[first, second])
+    known = None if beyond is None else _standard_ranks(_cosine_distances(beyond)[first, second])
 
     def correlation(order: Tensor) -> float:
-        steps = (order[first] - order[second]).abs().double()
-        return torch.corrcoef(torch.stack((distances, steps)))[0, 1].item()
+        steps = _standard_ranks((order[first] - order[second]).abs())
+        return (_without(distances, known) @ _without(steps, known)).item()
 
-    found = correlation(places)
+    found = correlation(torch.arange(len(vectors)))
     generator = torch.Generator().manual_seed(seed)
     chance = [
         correlation(torch.randperm(len(vectors), generator=generator)) for _ in range(shuffles)
     ]
     # The same order backwards is as good, but for the last digits.
     return found, sum(other > found - 1e-9 for other in chance) / shuffles
+
+
+def _cosine_distances(
+    vectors: Float[Tensor, "vectors width"],
+) -> Float[Tensor, "vectors vectors"]:
+    directions = nn.functional.normalize(vectors.detach().double(), dim=-1)
+    return 1 - directions @ directions.T
+
+
+def _standard_ranks(values: Tensor) -> Float[Tensor, " values"]:
+    """Rank the values, ties sharing their mean rank, with mean 0 and length 1."""
+    _, places, counts = values.unique(return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[places].double()
+    return nn.functional.normalize(ranks - ranks.mean(), dim=0)
+
+
+def _without(ranks: Tensor, known: Tensor | None) -> Float[Tensor, " values"]:
+    """Take out of standard ranks what a line through others explains; the length is 1 again."""
+    if known is None:
+        return ranks
+    return nn.functional.normalize(ranks - (ranks @ known) * known, dim=0)
 
 
 def _cross_attentions(seen: Translation) -> dict[str, Float[Tensor, "target source"]]:

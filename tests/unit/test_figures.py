@@ -735,6 +735,7 @@ WRONG = {
     ),
     "points in space": (lambda: figures.points([[0, 1, 2]], ["a"]), "3 numbers a point; give two"),
     "point without label": (lambda: figures.points([[0, 1], [1, 1]], ["a"]), "labels"),
+    "many groups": (lambda: figures.points([[0, 1]], ["a"], groups={name: [0] for name in "abcdefghi"}), "too many"),
     "pair of none": (lambda: figures.points([[0, 1]], ["a"], pairs=[(0, 1)]), "pairs"),
     "unknown step": (lambda: figures.attention_steps({"w": "?"}), "'w', which is no step; use.*'scores'"),
     "no distribution": (lambda: figures.next_token_bars([0.5, 0.2], "ab"), "sum to 0.7.*softmax"),

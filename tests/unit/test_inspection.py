@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -211,8 +212,39 @@ def test_an_order_is_found_where_there_is_one_and_none_elsewhere():
     assert inspection.order_in(line)[1] == 0.0
     shuffled = line[torch.randperm(10, generator=torch.Generator().manual_seed(1))]
     assert inspection.order_in(shuffled)[1] > 0.05
-    shares = [inspection.order_in(torch.randn(10, 64), shuffles=100)[1] for _ in range(30)]
+    generator = torch.Generator().manual_seed(2)
+    noise = (torch.randn(10, 64, generator=generator) for _ in range(30))
+    shares = [inspection.order_in(vectors, shuffles=100)[1] for vectors in noise]
     assert 0.3 < sum(shares) / 30 < 0.7
+
+
+def test_an_order_that_others_explain_is_taken_out_and_no_other():
+    angles = torch.arange(10) * 0.25
+    line = torch.stack((angles.cos(), angles.sin()), dim=-1)
+    generator = torch.Generator().manual_seed(3)
+    cause = line + 0.5 * torch.randn(10, 2, generator=generator)
+    effect = cause + 0.1 * torch.randn(10, 2, generator=generator)
+    assert inspection.order_in(effect)[1] < 0.01
+    assert inspection.order_in(effect, beyond=cause)[1] > 0.1
+    assert inspection.order_in(line, beyond=cause)[1] == 0.0
+
+
+def test_partial_rank_correlation_is_that_of_the_textbook():
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(2, 7, 3, generator=generator).double()
+    pairs = [(i, j) for i in range(7) for j in range(i + 1, 7)]
+
+    def ranks(vectors):
+        cosines = nn.functional.cosine_similarity(vectors[:, None], vectors, dim=-1)
+        distances = [1 - cosines[pair].item() for pair in pairs]
+        return [sorted(distances).index(distance) for distance in distances]
+
+    steps = [j - i for i, j in pairs]
+    tied = [sum(s < step for s in steps) + (steps.count(step) - 1) / 2 for step in steps]
+    x, y, _ = np.corrcoef([ranks(one), tied, ranks(other)])
+    partial = (x[1] - x[2] * y[2]) / np.sqrt((1 - x[2] ** 2) * (1 - y[2] ** 2))
+    assert inspection.order_in(one, shuffles=1)[0] == pytest.approx(x[1])
+    assert inspection.order_in(one, beyond=other, shuffles=1)[0] == pytest.approx(partial)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +254,7 @@ def test_an_order_is_found_where_there_is_one_and_none_elsewhere():
         (lambda: inspection.nearest(torch.eye(3), 0, most=3), "most=3 neighbours.*use 1 to 2"),
         (lambda: inspection.principal_components(torch.eye(3), 4), "count=4.*use 1 to 3"),
         (lambda: inspection.order_in(torch.eye(2)), "2 vectors have no order"),
+        (lambda: inspection.order_in(torch.eye(4), torch.eye(3)), "beyond has 3 vectors; give 4"),
     ],
 )
 def test_tables_that_cannot_be_inspected_are_refused(call, words):

@@ -24,8 +24,9 @@ def points(
     """Draw points of the plane with their labels, and a thin line between the two of each pair.
 
     `coordinates` has shape (n, 2). `groups` maps a name to the points that share a colour; the name stands in
-    a legend, and a point without a group is grey. The labels of a pair stand on its outer sides. Both axes have one scale. Raises `ValueError` for other
-    shapes, values not finite, or a point that does not exist.
+    a legend, and a point without a group is grey. The labels of a pair stand on its outer sides. Both axes
+    have one scale. Raises `ValueError` for other shapes, values not finite, a point that does not exist, or
+    more groups than there are colours.
 
     >>> ax = points([[0, 0], [1, 2]], ["1", "一"], groups={"digits": [0]}, pairs=[(0, 1)])
     >>> [text.get_text() for text in ax.texts]
@@ -37,6 +38,10 @@ def points(
     labels = [str(label) for label in labels]
     check_count(len(labels), len(places), "labels", "point")
     groups = {str(name): list(members) for name, members in (groups or {}).items()}
+    if len(groups) > len(LINES):
+        raise ValueError(
+            f"{len(groups)} groups are too many to tell apart; give at most {len(LINES)}"
+        )
     for name, members in (*groups.items(), *(("pairs", pair) for pair in pairs)):
         for index in members:
             check_index(index, len(places), name, "points")
