@@ -41,7 +41,7 @@ def scaled_dot_product_attention(
     """
     _check_attention(query, key, value, mask, bias)
     scores = query @ key.transpose(-2, -1)  # (..., queries, keys)
-    scores /= math.sqrt(query.shape[-1])  # in place, since the scores are the largest tensor here
+    scores /= query.shape[-1] ** 0.5  # in place, since the scores are the largest tensor here
     if bias is not None:
         scores += bias
     if mask is not None:

@@ -30,8 +30,10 @@ from lesson_tf.tokenization import CharTokenizer
 from lesson_tf.vocabulary import check_text, describe
 
 __all__ = [
+    "ALIKE",
     "FIRST_DAY",
     "LAST_DAY",
+    "QUOTES",
     "SOURCE_CHARACTERS",
     "STYLES",
     "TARGET_CHARACTERS",
@@ -59,22 +61,21 @@ STEPS_SORTED = 4  # more would leave a batch with one style
 RARE_YEARS = 0.05  # share of texts in the first and last years of eras: 昭和元年 has seven days
 
 # NFKC leaves these as they are, though people write them for one another.
-_ALIKE = str.maketrans(
-    {
-        **dict.fromkeys("‐‑‒–—―−⁃ー", "-"),
-        **dict.fromkeys("⁄∕╱", "/"),
-        **dict.fromkeys("。·・", "."),
-        **dict.fromkeys("、", ","),
-        **dict.fromkeys("[{【〔", "("),
-        **dict.fromkeys("]}】〕", ")"),
-        **dict.fromkeys("○◯零", "〇"),
-        **dict(zip("壱弐参拾", "一二三十", strict=True)),
-        **dict(zip("ōŌ", "oO", strict=True)),
-        **dict.fromkeys("\ufe0e\ufe0f"),  # variation selectors
-    }
-)
+ALIKE = {
+    **dict.fromkeys("‐‑‒–—―−⁃ー", "-"),
+    **dict.fromkeys("⁄∕╱", "/"),
+    **dict.fromkeys("。·・", "."),
+    **dict.fromkeys("、", ","),
+    **dict.fromkeys("[{【〔", "("),
+    **dict.fromkeys("]}】〕", ")"),
+    **dict.fromkeys("○◯零", "〇"),
+    **dict(zip("壱弐参拾", "一二三十", strict=True)),
+    **dict(zip("ōŌ", "oO", strict=True)),
+    **dict.fromkeys("\ufe0e\ufe0f", ""),  # variation selectors
+}
+_ALIKE = str.maketrans(ALIKE)
 # They say where a text begins and ends, and are no part of it.
-_QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』〝〞〟"
+QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』〝〞〟"
 _SIGNS = ("", "", " ", ", ", "-", ".")
 _REPLACED = re.compile(r"(?<!\d)[ ,.]|[ ,.](?!\d)")
 _PARTED = re.compile(r"(?<=\d)(?=[^\d ])|(?<=[^\d ])(?=\d)")
@@ -110,7 +111,7 @@ def normalize(text: str) -> str:
         text = "".join(
             c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf")
         )
-    return " ".join(text.split()).strip(_QUOTES + " ")
+    return " ".join(text.split()).strip(QUOTES + " ")
 
 
 @cache

@@ -128,17 +128,18 @@ def next_token_probabilities(
     _check_shaping(temperature, top_k, top_p)
     _check_scores(logits)
     # The largest score becomes 0 first: dividing by a tiny temperature then overflows to -inf alone.
+    # 1.0 * makes a float of any number, and keeps the tensor that stands for one while a graph is exported.
     limits = torch.finfo(logits.dtype)
-    divisor = min(max(float(temperature), limits.tiny), limits.max)
+    divisor = torch.as_tensor(1.0 * temperature, dtype=torch.float64).clamp(limits.tiny, limits.max)
     scores = (logits - logits.amax(-1, keepdim=True)) / divisor
     ranked, order = scores.sort(dim=-1, descending=True, stable=True)
     kept = torch.ones_like(ranked, dtype=torch.bool)
     if top_k is not None:
-        kept[..., top_k:] = False
+        kept &= torch.arange(kept.shape[-1], device=kept.device) < top_k
     if top_p is not None:
         probabilities = ranked.masked_fill(~kept, -math.inf).softmax(-1)
         before = probabilities.cumsum(-1) - probabilities
-        kept &= before < float(top_p)  # the token that crosses top_p stays
+        kept &= before < 1.0 * top_p  # the token that crosses top_p stays
         kept[..., 0] = True
     kept = torch.zeros_like(kept).scatter(-1, order, kept)
     return scores.masked_fill(~kept, -math.inf).softmax(-1)
@@ -425,6 +426,8 @@ def _check_scores(logits) -> None:
         raise ValueError(
             f"logits={_describe(logits)} are no scores; give a float tensor of shape (..., vocabulary)"
         )
+    if torch.compiler.is_exporting():
+        return  # there are no numbers to look at
     if logits.numel() and not logits.amax(-1).isfinite().all():  # nan is the largest of all
         raise ValueError(
             "the scores hold nan or inf, or rule out every token, so they make no distribution; look for nan in "
@@ -463,6 +466,8 @@ def _check_room(model, prompts: list[list[int]], max_new_tokens: int) -> None:
 
 
 def _check_shaping(temperature, top_k, top_p) -> None:
+    if torch.compiler.is_exporting():
+        return  # an exported graph takes them as inputs
     if not _is_number(temperature) or temperature <= 0:
         raise ValueError(
             f"temperature={_describe(temperature)} shapes no distribution; use a number above 0, such as 1.0; "

@@ -25,6 +25,16 @@ from lesson_tf.vocabulary import check_seed, listed_texts
 
 LONGEST_SOURCE = 64  # characters after normalization; the longest form of the task has about 50
 LONGEST_TARGET = 12  # an ISO date has 10 characters; the end is one more
+# What is said of a text that the model cannot read; a page that runs the model says the same.
+NOTHING_TO_READ = "there is nothing to read; type a date, such as 5 March 2024 or 令和6年3月5日"
+TOO_LONG = (
+    "the text has {count} characters, and the model reads {most} at most; "
+    "type one date alone, such as 5 March 2024"
+)
+UNKNOWN_CHARACTERS = (
+    "the model has never seen {characters}; it reads dates in English and Japanese, "
+    "such as 5 March 2024 or 令和6年3月5日"
+)
 
 
 @dataclass(frozen=True)
@@ -99,20 +109,12 @@ class Translator:
         """
         text = normalize(text)
         if not text:
-            raise ValueError(
-                "there is nothing to read; type a date, such as 5 March 2024 or 令和6年3月5日"
-            )
+            raise ValueError(NOTHING_TO_READ)
         if len(text) > LONGEST_SOURCE:
-            raise ValueError(
-                f"the text has {len(text)} characters, and the model reads {LONGEST_SOURCE} at most; "
-                "type one date alone, such as 5 March 2024"
-            )
+            raise ValueError(TOO_LONG.format(count=len(text), most=LONGEST_SOURCE))
         unknown = [c for c in dict.fromkeys(text) if c not in self.source_tokenizer.vocabulary]
         if unknown:
-            raise ValueError(
-                f"the model has never seen {' '.join(unknown)}; it reads dates in English and Japanese, "
-                "such as 5 March 2024 or 令和6年3月5日"
-            )
+            raise ValueError(UNKNOWN_CHARACTERS.format(characters=" ".join(unknown)))
         return self.source_tokenizer.encode(text)
 
     def translate(self, text: str, decode: Callable[..., list[Hypothesis]] = greedy) -> Translation:

@@ -18,11 +18,12 @@ LAYERS = [
     {"transformer_config", "dates"},
     {"transformer_layers"},
     {"transformer"},
-    {"checkpoints"},
+    {"checkpoints", "residual_stream"},
     {"decoding", "training"},
     {"torch_weights", "model_summary", "model_files"},
     {"recipes"},
     {"translator", "language_model", "family"},
+    {"export"},
     {"inspection"},
     {"figures"},
     {"explore"},
@@ -84,6 +85,10 @@ def test_the_analyser_loads_at_its_first_japanese_word():
 def test_tokenization_loads_no_torch():
     beyond = modules_after("import lesson_tf.tokenization") - modules_after("pass")
     assert beyond <= {"lesson_tf", "regex", *sys.stdlib_module_names}
+
+
+def test_onnx_loads_at_the_first_export():
+    assert not {"onnx", "onnxscript"} & modules_after("import lesson_tf.export")
 
 
 def test_palette_imports_nothing():
