@@ -51,8 +51,9 @@ lint: $(READY) ## check the style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(READY) ## measure the package against torch.nn and tokenizers
+bench: $(BUILT) ## measure the package against torch.nn and tokenizers, and the explorers
 	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/page/bench.py
 
 models: $(READY) ## train the models that ship with the course (MODELS=translator trains one)
 	$(BIN)/python -m lesson_tf.train_models $(MODELS)

@@ -6,12 +6,34 @@ take the line `- book.theme` out of `_config.yml`.
 
 from sphinx.application import Sphinx
 
-from . import access, binder, execution, icons, lean, look, mathematics, pictures, search
+from . import (
+    access,
+    binder,
+    execution,
+    explorers,
+    icons,
+    lean,
+    look,
+    mathematics,
+    pictures,
+    search,
+)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add every module of the theme to the build."""
-    for module in (execution, mathematics, look, icons, lean, pictures, binder, search, access):
+    for module in (
+        execution,
+        mathematics,
+        look,
+        icons,
+        lean,
+        explorers,
+        pictures,
+        binder,
+        search,
+        access,
+    ):
         module.setup(app)
     # A setting of the pages: when the theme changes, they are all written again.
     app.add_config_value("book_theme", execution.digest(execution.ROOT / "book" / "theme"), "html")

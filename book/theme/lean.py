@@ -18,6 +18,7 @@ USED_WITH = {
     "toggle": "dropdown",
     "clipboard": "highlight",
     "copybutton": "highlight",
+    "explorers": "<lesson-explorer",
 }
 
 

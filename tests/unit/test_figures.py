@@ -205,6 +205,13 @@ PANELS = {
     "views": lambda **at: figures.wave_views(
         TABLE, [0, 8, 16, 24], 50, torch.linspace(1, 0.2, 128), suptitle="d_model = 64", **at
     ),
+    "translation": lambda **at: figures.translation(
+        weights_of(11, 8), "令和6年3月5日", [*"2024-03-05", "end"], weights_of(11, 12), [*"0123456789-", "end"], 6,
+        title="3月", **at
+    ),
+    "long translation": lambda **at: figures.translation(
+        weights_of(1, 64), "年" * 64, ["end"], weights_of(1, 2), ["<pad>", "end"], 0, title="3月", **at
+    ),
 }  # fmt: skip
 
 

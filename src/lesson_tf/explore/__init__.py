@@ -2,11 +2,32 @@
 
 >>> from lesson_tf import explore
 >>> explore.heads(heads=8)
-Explorer heads: d_model=64, heads=8
+Explorer heads: text=令和6年3月5日, d_model=64, heads=8, attention=encoder
 """
 
-from lesson_tf.explore.attention import heads, masks, softmax
-from lesson_tf.explore.explorer import Choice, Explorer, Slider, State
+from lesson_tf.explore.attention import masks, softmax
+from lesson_tf.explore.byte_pairs import merges
+from lesson_tf.explore.controls import Choice, Slider, Text
+from lesson_tf.explore.explorer import Explorer, Prediction, State
+from lesson_tf.explore.flow import flow
+from lesson_tf.explore.language_model import next_token
 from lesson_tf.explore.positional_encoding import waves
+from lesson_tf.explore.trained_heads import heads
+from lesson_tf.explore.translation import translate
 
-__all__ = ["Choice", "Explorer", "Slider", "State", "heads", "masks", "softmax", "waves"]
+__all__ = [
+    "Choice",
+    "Explorer",
+    "Prediction",
+    "Slider",
+    "State",
+    "Text",
+    "flow",
+    "heads",
+    "masks",
+    "merges",
+    "next_token",
+    "softmax",
+    "translate",
+    "waves",
+]

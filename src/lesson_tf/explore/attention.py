@@ -1,19 +1,17 @@
-"""The explorers of attention: the softmax and its scale, several heads, masks."""
+"""The explorers of attention: the softmax and its scale, and masks."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from lesson_tf.attention import (
-    MultiHeadAttention,
     causal_mask,
     padding_mask,
     scaled_dot_product_attention,
 )
-from lesson_tf.explore.explorer import Choice, Explorer, Slider, State
-from lesson_tf.positional_encoding import sinusoidal
+from lesson_tf.explore.controls import Choice, Slider
+from lesson_tf.explore.explorer import Explorer, State
 
 SENTENCE = ("今日", "は", "良い", "天気", "です")
 KEYS = 8
@@ -33,7 +31,7 @@ def softmax(d_k: int = 64, temperature: int | float = 1.0) -> Explorer:
     powers = tuple(2**power for power in range(10))
     controls = (
         Slider("d_k", 64, low=1, high=WIDEST_KEY, stops=powers, logarithmic=True),
-        Slider("temperature", 1.0, low=0.1, high=4.0, step=0.1, stops=(0.5, 1.0, 2.0)),
+        Slider("temperature", 1.0, low=0.1, high=4.0, step=0.1, stops=(0.5, 1.0, 2.0, 4.0)),
     )
     explorer = Explorer("softmax", _softmax, controls, "bar_panels", height=3.9)
     return explorer.at(d_k=d_k, temperature=temperature)
@@ -41,13 +39,15 @@ def softmax(d_k: int = 64, temperature: int | float = 1.0) -> Explorer:
 
 def _softmax(d_k: int, temperature: int | float) -> State:
     # A wider query begins with the same numbers, so that moving d_k only adds terms to the scores.
-    query = _normal(1, WIDEST_KEY)[:, :d_k] / temperature
+    query = _normal(1, WIDEST_KEY)[:, :d_k]
     keys = _normal(KEYS, WIDEST_KEY, seed=SEED + 1)[:, :d_k]
+    scores = (query @ keys.T)[0]
+    query = query / temperature
     _, scaled = scaled_dot_product_attention(query, keys, keys)
     _, unscaled = scaled_dot_product_attention(query * math.sqrt(d_k), keys, keys)
     panels = {
-        "without a scale": _bars(unscaled[0]),
-        "divided by $\\sqrt{d_k}$": _bars(scaled[0]),
+        "without a scale": _bars(scores, unscaled[0]),
+        "divided by $\\sqrt{d_k}$": _bars(scores, scaled[0]),
     }
     sentence = (
         f"d_k = {d_k}: without a scale the entropy is {_entropy(unscaled):.2f} nats, as if "
@@ -57,72 +57,6 @@ def _softmax(d_k: int, temperature: int | float) -> State:
     title = f"Random query and keys, $d_k$ = {d_k}, temperature {temperature:g}"
     return State(
         {"panels": panels, "xlabel": "attention weight", "limit": 1.0, "suptitle": title}, sentence
-    )
-
-
-def heads(tokens: Sequence[str] = SENTENCE, d_model: int = 64, heads: int = 4) -> Explorer:
-    """Explore how one width is split over heads, in an untrained layer of attention.
-
-    `tokens` are 1 to 16 strings, `d_model` is 8 to 64, `heads` 1 to 8. Raises `ValueError` for
-    other values, and where `heads` does not divide `d_model`.
-
-    >>> heads(["The", "cat", "sat"], heads=2)
-    Explorer heads: d_model=64, heads=2
-    >>> heads(d_model=64, heads=8).state().sentence[:31]
-    '16,640 parameters, d_k = 64 / 8'
-    """
-    tokens = _check_tokens(tokens)
-    controls = (
-        Slider("d_model", 64, low=8, high=64, step=2, stops=(8, 16, 32, 64)),
-        Slider("heads", 4, low=1, high=8, stops=(1, 2, 4, 8)),
-    )
-
-    def compute(d_model: int, heads: int) -> State:
-        return _heads(tokens, d_model, heads)
-
-    return Explorer("heads", compute, controls, "head_heatmaps", height=5.6).at(
-        d_model=d_model, heads=heads
-    )
-
-
-def _heads(tokens: Sequence[str], d_model: int, heads: int) -> State:
-    layer, weights = untrained_heads(len(tokens), d_model, heads)
-    parameters = sum(parameter.numel() for parameter in layer.parameters())
-    sentence = (
-        f"{parameters:,} parameters, d_k = {d_model} / {heads} = {d_model // heads}. "
-        f"{_strongest(weights, tokens)}"
-    )
-    plural = "head" if heads == 1 else "heads"
-    title = f"{heads} {plural} of width {d_model // heads}, untrained"
-    return State(
-        {"weights": weights, "queries": tokens, "annotate": True, "suptitle": title}, sentence
-    )
-
-
-def untrained_heads(length: int, d_model: int, heads: int) -> tuple[MultiHeadAttention, Tensor]:
-    """Make the layer that `heads` shows, and its weights on random embeddings with positions.
-
-    Returns the layer and weights of shape (heads, length, length); the random state of the caller
-    stays as it was.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        layer = MultiHeadAttention(d_model, heads)
-        embeddings = torch.randn(length, d_model)
-    x = embeddings + sinusoidal(length, d_model)
-    with torch.no_grad():
-        _, weights = layer(x[None], need_weights=True)
-    return layer, weights[0]
-
-
-def _strongest(weights: Tensor, tokens: Sequence[str]) -> str:
-    if len(tokens) == 1:
-        return "One token can read nothing but itself."
-    others = weights.masked_fill(torch.eye(len(tokens), dtype=torch.bool), 0.0)
-    head, query, key = (int(index) for index in torch.unravel_index(others.argmax(), others.shape))
-    return (
-        f"The strongest look at another token: in head {head + 1}, {tokens[query]} reads "
-        f"{tokens[key]} with weight {others[head, query, key]:.2f}."
     )
 
 
@@ -205,23 +139,14 @@ def _normal(*shape: int, seed: int = SEED) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _bars(weights: Tensor) -> dict[str, float]:
-    return {f"key {index + 1}": weight for index, weight in enumerate(weights.tolist())}
+def _bars(scores: Tensor, weights: Tensor) -> dict[str, float]:
+    """Name each bar, a weight, by its key and the score q·k that it comes from."""
+    pairs = zip(scores.tolist(), weights.tolist(), strict=True)
+    return {
+        f"key {number}: {score:.1f}".replace("-", "−"): weight
+        for number, (score, weight) in enumerate(pairs, start=1)
+    }
 
 
 def _entropy(weights: Tensor) -> float:
     return torch.special.entr(weights).sum().item()
-
-
-def _check_tokens(tokens: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tokens, str) or not isinstance(tokens, Sequence):
-        raise ValueError(f"tokens={tokens!r} is no list; give one, such as {list(SENTENCE)}")
-    tokens = tuple(tokens)
-    if not 1 <= len(tokens) <= 16:
-        raise ValueError(
-            f"tokens holds {len(tokens)} strings; give 1 to 16, so that cells stay readable"
-        )
-    for token in tokens:
-        if not isinstance(token, str) or not token:
-            raise ValueError(f"tokens holds {token!r}; give strings of at least one character")
-    return tokens

@@ -6,94 +6,46 @@ A new explorer needs these three and nothing else; see `lesson_tf.explore.attent
 import base64
 import io
 import itertools
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from lesson_tf import figures
+from lesson_tf.explore.controls import Control
 
 
 @dataclass(frozen=True)
 class State:
     """What an explorer shows at one setting of its controls.
 
-    `arguments` are those of the drawing function, `sentence` says the finding in words.
+    `arguments` are those of the drawing function, `sentence` says the finding in words. `page` is
+    what the drawing in the page is told besides: labels that its rounded arrays would not give.
     """
 
     arguments: dict[str, Any]
     sentence: str
+    page: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Slider:
-    """A control for a number from `low` to `high`; whole numbers only, if the default is one.
+class Prediction:
+    """A question about the next picture, asked before it is shown.
 
-    `stops` are the values that mean something, from which pictures are made beforehand. With
-    `logarithmic`, equal steps double the value.
-
-    >>> Slider("heads", 4, low=1, high=8, stops=(1, 2, 4, 8)).check(9)
-    Traceback (most recent call last):
-    ...
-    ValueError: heads=9 is out of range; use 1 to 8, the nearest is 8
+    `right` is the one of the `choices` that holds, `because` the sentence that says so; answering
+    sets the controls to `moves`. Whoever makes a prediction takes `right` from what is computed.
     """
 
-    name: str
-    default: int | float
-    low: int | float
-    high: int | float
-    stops: tuple[int | float, ...]
-    step: int | float = 1
-    logarithmic: bool = False
-
-    def check(self, value: object) -> int | float:
-        """Give the value back as a number, or raise `ValueError` with the nearest valid one."""
-        whole = isinstance(self.default, int)
-        kind = "whole number" if whole else "number"
-        number = _number(value)
-        if number is None or (whole and number != int(number)):
-            nearest = self.default if number is None else self._nearest(round(number))
-            raise ValueError(
-                f"{self.name}={value!r} is not a {kind}; use {self.low:g} to {self.high:g}, "
-                f"such as {nearest:g}"
-            )
-        if not self.low <= number <= self.high:
-            raise ValueError(
-                f"{self.name}={number:g} is out of range; use {self.low:g} to {self.high:g}, "
-                f"the nearest is {self._nearest(number):g}"
-            )
-        return int(number) if whole else number
-
-    def _nearest(self, number: int | float) -> int | float:
-        return min(max(number, self.low), self.high)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A control that selects one of a few values.
-
-    >>> Choice("mask", "causal", ("none", "causal")).check("casual")
-    Traceback (most recent call last):
-    ...
-    ValueError: mask='casual' is not among the choices; use one of 'none', 'causal'
-    """
-
-    name: str
-    default: Any
-    stops: tuple[Any, ...]
-
-    def check(self, value: object) -> Any:
-        """Give the value back, or raise `ValueError` with the values there are."""
-        for stop in self.stops:
-            if type(value) is not bool and value == stop:
-                return stop
-        choices = ", ".join(map(repr, self.stops))
-        raise ValueError(f"{self.name}={value!r} is not among the choices; use one of {choices}")
+    question: str
+    choices: tuple[str, ...]
+    right: str
+    because: str
+    moves: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -102,15 +54,19 @@ class Explorer:
 
     `compute` maps the values of the `controls` to a `State`, and raises `ValueError` where they do
     not go together. `drawing` names a function of `lesson_tf.figures` that takes the state's
-    arguments and `figure`. With a live kernel the display holds sliders; while the book is built
-    (environment variable `LESSON_TF_BOOK`), a picture alone, and no widget is created.
+    arguments, and `figure` or `ax`; the pages know the same name. With a live kernel the display holds
+    widgets; while the book is built (environment variable `LESSON_TF_BOOK`), an HTML element with
+    the states at all stops, and no widget is created. `engine` names what computes the states of
+    a reader's own text in the page.
     """
 
     name: str
     compute: Callable[..., State]
-    controls: tuple[Slider | Choice, ...]
+    controls: tuple[Control, ...]
     drawing: str
     height: int | float
+    prediction: Prediction | None = None
+    engine: str = ""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -148,8 +104,11 @@ class Explorer:
         """Draw a state as PNG, at twice the resolution of the page."""
         # No pyplot: it would show the figure a second time, beside the explorer.
         with matplotlib.rc_context(figures.STYLE):
-            figure = Figure(figsize=(figures.TEXT_WIDTH, self.height))
-            getattr(figures, self.drawing)(**state.arguments, figure=figure)
+            figure = Figure(figsize=(figures.TEXT_WIDTH, self.height), layout="constrained")
+            drawing = getattr(figures, self.drawing)
+            whole = "figure" in signature(drawing).parameters
+            place = {"figure": figure} if whole else {"ax": figure.add_subplot()}
+            drawing(**state.arguments, **place)
             picture = io.BytesIO()
             figure.savefig(picture, format="png", metadata={"Software": None})
         return picture.getvalue()
@@ -160,9 +119,14 @@ class Explorer:
         return f"Explorer {self.name}: {settings}"
 
     def _repr_mimebundle_(self, include: Sequence = (), exclude: Sequence = ()) -> tuple:
-        picture = base64.b64encode(self.draw(self.state())).decode("ascii")
-        bundle: dict[str, Any] = {"text/plain": repr(self), "image/png": picture}
-        if _kernel_is_live() and not os.environ.get("LESSON_TF_BOOK"):
+        picture = self.draw(self.state())
+        encoded = base64.b64encode(picture).decode("ascii")
+        bundle: dict[str, Any] = {"text/plain": repr(self), "image/png": encoded}
+        if os.environ.get("LESSON_TF_BOOK"):
+            from lesson_tf.explore.element import element
+
+            bundle["text/html"] = element(self, picture)
+        elif _kernel_is_live():
             from lesson_tf.explore.live import live_view
 
             bundle |= live_view(self)
@@ -172,13 +136,3 @@ class Explorer:
 def _kernel_is_live() -> bool:
     ipython = sys.modules.get("IPython")
     return getattr(ipython.get_ipython() if ipython else None, "kernel", None) is not None
-
-
-def _number(value: object) -> int | float | None:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

@@ -7,15 +7,15 @@ import ipywidgets
 import traitlets
 
 from lesson_tf import figures
-from lesson_tf.explore.explorer import Choice, Explorer, Slider
+from lesson_tf.explore.controls import Choice, Control, Slider, Text
+from lesson_tf.explore.explorer import Explorer, Prediction
+from lesson_tf.explore.words import words_for
 
 _WIDTH = f"{figures.TEXT_WIDTH * 120:.0f}px"
-# Low enough that picture and controls are seen together.
 _PICTURE = {
     "width": _WIDTH,
     "max_width": "calc(100% - 4px)",  # its margins
     "height": "auto",
-    "max_height": "60vh",
     "object_fit": "contain",
     "object_position": "left",
 }
@@ -34,16 +34,22 @@ class LiveView:
     """Widgets that recompute an explorer whenever a control moves.
 
     `container` holds the picture, the sentence (plain text, with room for two lines) and the
-    controls. Values that do not go together leave the picture as it is and show the package's
-    sentence about them.
+    controls, beneath the question before the picture where there is one. Values that do not go
+    together leave the picture as it is and show the package's sentence about them.
     """
 
     def __init__(self, explorer: Explorer):
         self.explorer = explorer
         self.controls = {control.name: _widget(control) for control in explorer.controls}
-        self.picture = Picture(format="png", layout=_PICTURE)
+        # Low enough that picture and controls are seen together.
+        share = 62 - 4 * len(explorer.controls)
+        self.picture = Picture(format="png", layout=_PICTURE | {"max_height": f"{share}vh"})
         self.line = ipywidgets.HTML(layout=_LINE)
-        self.container = ipywidgets.VBox([self.picture, self.line, *self.controls.values()])
+        asked = [self._ask(explorer.prediction)] if explorer.prediction else []
+        shown = [
+            _with_presets(control, self.controls[control.name]) for control in explorer.controls
+        ]
+        self.container = ipywidgets.VBox([*asked, self.picture, self.line, *shown])
         for widget in self.controls.values():
             widget.observe(self._update, names="value")
         self._update()
@@ -64,6 +70,24 @@ class LiveView:
         self.picture.tooltip = state.sentence
         self._say(state.sentence)
 
+    def _ask(self, prediction: Prediction) -> ipywidgets.Widget:
+        words = words_for(self.explorer.drawing, self.explorer.engine)
+        self.verdict = ipywidgets.HTML(layout={"width": "auto", "max_width": _WIDTH})
+        buttons = [_button(choice) for choice in (*prediction.choices, words["skip"])]
+        for button in buttons:
+            button.on_click(lambda clicked: self._answer(prediction, words, clicked.description))
+        question = ipywidgets.HTML(f"<b>{html.escape(prediction.question)}</b>")
+        return ipywidgets.VBox([question, _in_a_row(buttons), self.verdict])
+
+    def _answer(self, prediction: Prediction, words: dict[str, str], said: str) -> None:
+        kinds = {prediction.right: "right", words["skip"]: "skipped"}
+        sentence = words[kinds.get(said, "wrong")].format(
+            said=said, choice=prediction.right, because=prediction.because
+        )
+        self.verdict.value = html.escape(sentence)
+        for name, value in prediction.moves.items():
+            self.controls[name].value = value
+
     def _say(self, sentence: str) -> None:
         # HTML, since a label never breaks its line in a narrow window; escaped, since readers' own
         # tokens stand in it.
@@ -76,7 +100,25 @@ def live_view(explorer: Explorer) -> dict[str, Any]:
     return {kind: data for kind, data in bundle.items() if "widget-view" in kind}
 
 
-def _widget(control: Slider | Choice) -> ipywidgets.Widget:
+def _button(text: str) -> ipywidgets.Button:
+    return ipywidgets.Button(description=text, layout={"width": "auto"})
+
+
+def _in_a_row(widgets: list[ipywidgets.Widget]) -> ipywidgets.Widget:
+    return ipywidgets.HBox(widgets, layout={"flex_flow": "row wrap", "max_width": _WIDTH})
+
+
+def _with_presets(control: Control, widget: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Put buttons with the texts that are ready beneath a field for a text."""
+    if not isinstance(control, Text):
+        return widget
+    buttons = [_button(stop) for stop in control.stops]
+    for button in buttons:
+        button.on_click(lambda clicked: setattr(widget, "value", clicked.description))
+    return ipywidgets.VBox([widget, _in_a_row(buttons)])
+
+
+def _widget(control: Control) -> ipywidgets.Widget:
     # Without a tooltip of its own, the name of a slider would show the word "null".
     named = {"description": control.name, "tooltip": control.name}
     common = named | {"style": {"description_width": "7em"}}
@@ -84,6 +126,8 @@ def _widget(control: Slider | Choice) -> ipywidgets.Widget:
         return ipywidgets.ToggleButtons(options=control.stops, value=control.default, **common)
     # One picture takes longer than a slider needs to send the next value: wait for its release.
     common |= {"continuous_update": False, "layout": {"width": "auto", "max_width": _WIDTH}}
+    if isinstance(control, Text):
+        return ipywidgets.Text(value=control.default, **common)
     if control.logarithmic:
         return _logarithmic(control, common)
     kind = ipywidgets.IntSlider if isinstance(control.default, int) else ipywidgets.FloatSlider

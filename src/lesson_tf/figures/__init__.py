@@ -23,6 +23,8 @@ from lesson_tf.figures.model_architecture import model_architecture
 from lesson_tf.figures.next_token import next_token_bars, next_token_rows
 from lesson_tf.figures.points import points
 from lesson_tf.figures.reordering import reordering
+from lesson_tf.figures.residual_flow import residual_flow
+from lesson_tf.figures.shaping import next_token_shaping
 from lesson_tf.figures.style import (
     FONT_SIZE,
     PAGE_WIDTH,
@@ -32,7 +34,9 @@ from lesson_tf.figures.style import (
     WEIGHTS,
     use_style,
 )
+from lesson_tf.figures.token_chips import token_chips
 from lesson_tf.figures.tokens import token_layers, token_row
+from lesson_tf.figures.translation import translation
 from lesson_tf.figures.waves import positional_waves, wave_views
 
 __all__ = [
@@ -55,13 +59,17 @@ __all__ = [
     "model_map",
     "next_token_bars",
     "next_token_rows",
+    "next_token_shaping",
     "points",
     "positional_heatmap",
     "positional_waves",
     "reordering",
+    "residual_flow",
     "signed_heatmap",
+    "token_chips",
     "token_layers",
     "token_row",
+    "translation",
     "use_style",
     "vectors",
     "wave_views",
