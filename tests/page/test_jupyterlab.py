@@ -19,6 +19,8 @@ import pytest
 from built_book import ROOT, Watch
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from lesson_tf import explore
+
 MULTI_HEAD = ROOT / "book/en/attention/multi_head.ipynb"
 SINUSOIDAL = ROOT / "book/en/positional_encoding/sinusoidal.ipynb"
 
@@ -147,7 +149,8 @@ def wait_for_server(lab: Lab, server: subprocess.Popen, seconds: float = 60) -> 
 def wait_for_kernel(page: Page) -> None:
     """Wait until the kernel is there and has nothing to do."""
     # The notebook's own indicator says idle before there is a kernel; the status bar does not.
-    page.locator("#jp-main-statusbar").get_by_text("(ipykernel) | Idle").wait_for()
+    idle = page.locator("#jp-main-statusbar").get_by_text("(ipykernel) | Idle")
+    idle.wait_for(timeout=120_000)
 
 
 def run_all(page: Page) -> None:
@@ -160,6 +163,8 @@ def explorer(page: Page) -> Locator:
     """Find the output with sliders, once its picture is drawn."""
     output = page.locator(".jp-OutputArea-output").filter(has=page.locator("[role=slider]"))
     expect(output).to_have_count(1, timeout=60_000)
+    # A kernel hears of a slider once it has run the cells below.
+    wait_for_kernel(page)
     output.scroll_into_view_if_needed()
     expect(output.locator("img")).to_have_js_property("complete", True)
     return output
@@ -172,8 +177,8 @@ def slider(output: Locator, name: str) -> Locator:
 
 
 def sentence(output: Locator) -> Locator:
-    """Find what is said beneath the picture."""
-    return output.locator(".widget-html-content")
+    """Find what is said beneath the picture; above it stands a question."""
+    return output.locator(".widget-html-content").last
 
 
 def picture(output: Locator) -> bytes:
@@ -192,11 +197,12 @@ def expect_another_picture(output: Locator, before: bytes) -> None:
 
 
 def expect_to_fit(output: Locator) -> None:
-    """Check that the explorer is no wider than its cell, and no higher than the notebook's view."""
-    explorer = output.locator(".widget-vbox")
+    """Check that the explorer is no wider than its cell, and without its question no higher than the view."""
+    explorer = output.locator(".widget-vbox").first
     box = explorer.bounding_box()
     view = output.page.locator(".jp-WindowedPanel-outer").bounding_box()
-    assert box["height"] <= view["height"]
+    top = output.locator("img").bounding_box()["y"]
+    assert box["y"] + box["height"] - top <= view["height"]
     for part in (output.locator("img"), sentence(output), *output.locator(".widget-hslider").all()):
         inner = part.bounding_box()
         assert inner["x"] + inner["width"] <= box["x"] + box["width"]
@@ -207,7 +213,7 @@ def test_sliders_move_the_heads(lab):
     with lab.open(MULTI_HEAD) as page:
         run_all(page)
         output = explorer(page)
-        expect(sentence(output)).to_contain_text("16,640 parameters, d_k = 64 / 4 = 16.")
+        expect(sentence(output)).to_contain_text(explore.heads().state().sentence)
         expect_to_fit(output)
         four = picture(output)
         handle = slider(output, "heads")
@@ -218,13 +224,21 @@ def test_sliders_move_the_heads(lab):
         for _ in range(3):
             handle.press("ArrowRight")
         expect(handle).to_have_attribute("aria-valuetext", "8")
-        expect(sentence(output)).to_contain_text("d_k = 64 / 8 = 8.")
+        expect(sentence(output)).to_contain_text(explore.heads(heads=8).state().sentence)
         expect_another_picture(output, four)
 
         eight = picture(output)
         slider(output, "d_model").press("ArrowLeft")
-        expect(sentence(output)).to_contain_text("d_model=62 cannot be split over heads=8")
+        expect(sentence(output)).to_contain_text("no member of the family has d_model=56")
         assert picture(output) == eight
+        output.get_by_role("button", name="March 5, 2024").click()
+        slider(output, "d_model").press("ArrowRight")
+        march = explore.heads("March 5, 2024", heads=8).state()
+        expect(sentence(output)).to_contain_text(march.sentence)
+        output.get_by_role("button", name="the same number").click()
+        expect(output.locator(".widget-html-content").nth(1)).to_contain_text(
+            "Yes: the same number"
+        )
 
         page.set_viewport_size({"width": 640, "height": 900})
         expect_to_fit(output)
@@ -243,7 +257,8 @@ def test_a_slider_and_buttons_move_the_waves(lab):
         expect(sentence(output)).to_contain_text("Position 51 against position 0")
         expect_another_picture(output, before)
         said = sentence(output).inner_text()
-        output.get_by_role("button", name="100", exact=True).click()
+        base = output.locator(".widget-toggle-buttons")
+        base.get_by_role("button", name="100", exact=True).click()
         expect(sentence(output)).not_to_have_text(said)
         expect(sentence(output)).to_contain_text("Position 51 against position 0")
 
@@ -253,7 +268,7 @@ def test_a_lesson_that_was_not_run_shows_no_broken_widget(lab):
         for output in cell.get("outputs", []):
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
     with lab.open(MULTI_HEAD) as page:
-        shown = page.locator(".jp-OutputArea-output", has_text="Explorer heads: d_model=64")
+        shown = page.locator(".jp-OutputArea-output", has_text="Explorer heads: text=")
         shown.scroll_into_view_if_needed()
         expect(shown).to_be_visible()
         expect(page.get_by_text("Error displaying widget")).to_have_count(0)
