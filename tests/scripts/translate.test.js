@@ -20,15 +20,15 @@ function draw(drawn, width, chosen = null) {
   return translation(drawn, { width, words, chosen });
 }
 
-const drawnOf = ({ seen }, step = 7) => describe(inPage(seen), { step, head: 0 }, words).arguments;
+const drawnOf = ({ seen }, step = 7) => describe(inPage(seen), { step, head: 0, decoding: "greedy" }, words).arguments;
 const texts = ({ marks }, pattern) => marks.filter(([tag, { class: name }]) => tag === "text" && pattern.test(name));
 const title = (result) => texts(result, /title/).map(([, , text]) => text)[0];
 
 test("a text of the reader's own gets the arguments and the sentence that Python gives it", () => {
   let count = 0;
   for (const { seen, states } of found) {
-    for (const { step, head, sentence, arguments: wanted } of states) {
-      const state = describe(inPage(seen), { step, head: heads.indexOf(head) }, words);
+    for (const { step, head, decoding, sentence, arguments: wanted } of states) {
+      const state = describe(inPage(seen), { step, head: heads.indexOf(head), decoding }, words);
       assert.equal(state.sentence, sentence);
       assert.deepEqual(Object.keys(state.arguments).sort(), Object.keys(wanted).sort());
       for (const [name, value] of Object.entries(wanted)) {

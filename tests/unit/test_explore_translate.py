@@ -58,7 +58,7 @@ def test_the_sentence_says_the_step_and_the_whole(reader):
     assert state.sentence == (
         f"Step 3 writes {seen.text[2]} with probability {seen.token_probabilities[2]:.2f} and reads "
         f"{seen.source_tokens[weights.argmax()]} most, with weight {weights.max():.2f}. "
-        f"Written: {seen.text}, probability {math.prod(seen.token_probabilities):.2f}."
+        f"Written (greedy): {seen.text}, probability {math.prod(seen.token_probabilities):.2f}."
     )
     end = explore.translate(step=11).state().sentence
     assert end.startswith("Step 11 ends the text with probability 1.00 and reads ")

@@ -71,7 +71,7 @@ def _translate(date: str, decoding: str, step: int, head: str | int) -> State:
         "step": place,
         "title": title,
     }
-    return State(arguments, _sentence(seen, weights[place], place))
+    return State(arguments, _sentence(seen, weights[place], place, decoding))
 
 
 @lru_cache(maxsize=64)
@@ -115,7 +115,7 @@ def _named(tokens: list[str]) -> list[str]:
     return [WORDS["end"] if token == "<eos>" else token for token in tokens]
 
 
-def _sentence(seen: Translation, weights: Tensor, place: int) -> str:
+def _sentence(seen: Translation, weights: Tensor, place: int, decoding: str) -> str:
     token, key = seen.target_tokens[place], int(weights.argmax())
     step = WORDS["stop" if token == "<eos>" else "step"].format(
         step=place + 1,
@@ -125,7 +125,10 @@ def _sentence(seen: Translation, weights: Tensor, place: int) -> str:
         weight=f"{weights[key]:.2f}",
     )
     return WORDS["whole" if is_day(seen.text) else "no_day"].format(
-        step=step, text=seen.text or WORDS["nothing"], whole=_share(seen.probability)
+        step=step,
+        decoding=decoding,
+        text=seen.text or WORDS["nothing"],
+        whole=_share(seen.probability),
     )
 
 

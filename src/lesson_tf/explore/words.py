@@ -118,6 +118,18 @@ DRAWINGS: dict[str, dict[str, str]] = {
 }
 
 ENGINES: dict[str, dict[str, str]] = {
+    "distance": {
+        "mean": "mean of five seeds",
+        "worst": "worst of five seeds",
+        "share": "share of right answers",
+        "title": "Recall across {gap} tokens",
+        "sentence": (
+            "Across {gap} tokens, before training: the gradient that reaches the first token is "
+            "{lstm} in the LSTM and {transformer} in the Transformer without positions."
+        ),
+        "question": "All were trained at gaps up to 127. At {gap}, which recalls more?",
+        "because": "At {gap} the LSTM is right with {lstm}, the rotary Transformer with {rotary}.",
+    },
     "flow": {
         "title_embedding": "{stack}: embedding + position",
         "title_self": "encoder {layer}: self-attention",
@@ -244,8 +256,8 @@ ENGINES: dict[str, dict[str, str]] = {
             "Step {step} ends the text with probability {chance} and reads {source} most, "
             "with weight {weight}."
         ),
-        "whole": "{step} Written: {text}, probability {whole}.",
-        "no_day": "{step} Written: {text}, probability {whole}. That is no day of any calendar.",
+        "whole": "{step} Written ({decoding}): {text}, probability {whole}.",
+        "no_day": "{step} Written ({decoding}): {text}, probability {whole}. That is no day of any calendar.",
         "mean": "cross-attention, mean of heads",
         "head": "cross-attention, head {head}",
         "end": "end",

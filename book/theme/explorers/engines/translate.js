@@ -20,11 +20,12 @@ export async function translate(values, { words, controls }, progress) {
     const seen = await run(values.date, DECODINGS[stop("decoding")], progress);
     last = { key, seen };
   }
-  return describe(last.seen, { step: values.step, head: stop("head") }, words);
+  const { step, decoding } = values;
+  return describe(last.seen, { step, head: stop("head"), decoding }, words);
 }
 
 /** Say and show one step of a translation; `head` is 0 for the mean of all heads. */
-export function describe(seen, { step, head }, words) {
+export function describe(seen, { step, head, decoding }, words) {
   const weights = lastLayer(seen.crossAttention, head);
   const [rows, columns] = weights.shape;
   const place = Math.min(step, rows) - 1;
@@ -40,11 +41,11 @@ export function describe(seen, { step, head }, words) {
       step: place,
       title: head ? fill(words.head, { head }) : words.mean,
     },
-    sentence: say(seen, row, place, words),
+    sentence: say(seen, row, place, decoding, words),
   };
 }
 
-function say({ targetTokens, sourceTokens, tokenProbabilities, text }, row, place, words) {
+function say({ targetTokens, sourceTokens, tokenProbabilities, text }, row, place, decoding, words) {
   const [token, key] = [targetTokens[place], row.indexOf(Math.max(...row))];
   const step = fill(token === END ? words.stop : words.step, {
     step: place + 1,
@@ -56,6 +57,7 @@ function say({ targetTokens, sourceTokens, tokenProbabilities, text }, row, plac
   const whole = tokenProbabilities.reduce((product, chance) => product * chance, 1);
   return fill(isDay(text) ? words.whole : words.no_day, {
     step,
+    decoding,
     text: text || words.nothing,
     whole: share(whole, words),
   });
