@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from lesson_tf.training import History, train
-from lesson_tf.transformer import LanguageModel, Transformer
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,12 @@ class Recipe:
 
 
 def train_and_time(
-    checkpoint: Path, model: Transformer | LanguageModel, batches, steps: int, **settings
+    checkpoint: Path,
+    model: nn.Module,
+    batches,
+    steps: int,
+    learning_rate: float = 3e-3,
+    **settings,
 ) -> tuple[History, float]:
     """Train, and count the seconds of one core, those before an interruption too."""
     clock = checkpoint.with_suffix(".seconds")
@@ -41,7 +46,7 @@ def train_and_time(
             model,
             batches,
             steps,
-            learning_rate=3e-3,
+            learning_rate=learning_rate,
             warmup=min(100, steps // 10),
             checkpoint=checkpoint,
             progress=False,

@@ -5,11 +5,29 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lesson_tf.experiments import order, positions, tied_embeddings
+from lesson_tf.experiments import (
+    long_range,
+    memory,
+    order,
+    parallelism,
+    positions,
+    scaling_law,
+    small_data,
+    tied_embeddings,
+)
 from lesson_tf.model_files import DATA
 from lesson_tf.recipes import cook_all
 
-EXPERIMENTS = {"positions": positions, "order": order, "tied_embeddings": tied_embeddings}
+EXPERIMENTS = {
+    "positions": positions,
+    "order": order,
+    "tied_embeddings": tied_embeddings,
+    "long_range": long_range,
+    "scaling_law": scaling_law,
+    "parallelism": parallelism,
+    "memory": memory,
+    "small_data": small_data,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
