@@ -23,6 +23,7 @@ PLACES = {
     "flow": (explore.flow, "book/en/flow/the_model.html"),
     "next_token": (explore.next_token, "book/en/flow/decoding.html"),
     "translate": (explore.translate, "book/en/flow/decoding.html"),
+    "distance": (explore.distance, "book/en/why_it_works/long_range.html"),
 }
 WITH_TEXT = [name for name, (make, _) in PLACES.items() if make().engine]
 HEADS = PLACES["heads"][1]

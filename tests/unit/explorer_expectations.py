@@ -18,6 +18,7 @@ ALL = (
     explore.next_token,
     explore.flow,
     explore.translate,
+    explore.distance,
 )
 
 TRANSLATED = (

@@ -37,6 +37,7 @@ EXPLORERS = {
     "next_token": explore.next_token,
     "flow": explore.flow,
     "translate": explore.translate,
+    "distance": explore.distance,
 }
 NO_WHOLE_HEAD = (
     "d_model=64 cannot be split over heads=3; use heads in {1, 2, 4, 8, 16, 32, 64}, "

@@ -26,8 +26,8 @@ LAYERS = [
     {"export"},
     {"inspection"},
     {"figures"},
-    {"explore"},
     {"train_models", "experiments"},
+    {"explore"},
 ]
 ALONE = {"attention", "positional_encoding", "palette", "vocabulary", "corpus"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

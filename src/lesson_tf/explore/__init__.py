@@ -11,6 +11,7 @@ from lesson_tf.explore.controls import Choice, Slider, Text
 from lesson_tf.explore.explorer import Explorer, Prediction, State
 from lesson_tf.explore.flow import flow
 from lesson_tf.explore.language_model import next_token
+from lesson_tf.explore.long_range import distance
 from lesson_tf.explore.positional_encoding import waves
 from lesson_tf.explore.trained_heads import heads
 from lesson_tf.explore.translation import translate
@@ -22,6 +23,7 @@ __all__ = [
     "Slider",
     "State",
     "Text",
+    "distance",
     "flow",
     "heads",
     "masks",
