@@ -1,11 +1,15 @@
-"""What nbval needs, so that plain `pytest --nbval book` works.
+"""What nbval needs, so that plain `pytest --nbval book` works; and what figures need.
 
 The notebooks are committed with their text outputs alone; pictures and HTML are drawn again
 whenever the book is built. So text is compared, and everything else is not.
 """
 
 import os
+import sys
+from collections.abc import Iterator
 from functools import partial
+
+import pytest
 
 DRAWN_AGAIN = (
     "image/png",
@@ -52,3 +56,11 @@ def pytest_itemcollected(item):
     """Give a slow machine more than nbval's 5 seconds to hand over an output."""
     if hasattr(item, "output_timeout"):
         item.output_timeout = 60
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    """Close what a test or an example in a docstring has drawn: twenty open figures are a warning."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
