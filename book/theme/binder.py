@@ -26,9 +26,9 @@ def binder_url(config: Config, page: str) -> str:
 def _add_notes(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for cell in list(doctree.findall(nodes.container)):
         if "tag_explorer" in cell["classes"]:
-            link = nodes.reference("", "Move its sliders in Binder", classes=["external"])
+            link = nodes.reference("", "Binder recomputes any value", classes=["external"])
             link["refuri"] = binder_url(app.config, page)
-            text = nodes.Text("This is a picture. ")
+            text = nodes.Text("Its stops were computed with the book; ")
             note = nodes.paragraph("", "", text, link, nodes.Text("."), classes=["explorer-note"])
             cell.parent.insert(cell.parent.index(cell) + 1, note)
 
