@@ -2,7 +2,7 @@
 import { decimal, FONT, SMALL, textWidth, visible } from "./text.js";
 
 // From here on, dark and light figures on the colour of a weight change places (contrast 4.5).
-const STRONG = { light: 0.75, dark: 0.62 };
+const STRONG = { light: 0.8, dark: 0.65 };
 const LEVELS = 24;
 
 /** Draw cells as squares of their own, with numbers where there is room. */
@@ -99,7 +99,7 @@ function keyPlace(token, x, y, cell, lit) {
 export function labelRoom(queries, keys, cell) {
   const widest = (tokens) => Math.max(FONT, ...tokens.map((token) => textWidth(visible(token))));
   const turned = keys.filter((key) => mustTurn(key, cell));
-  return { left: widest(queries) + 8, top: widest(turned) + 8 };
+  return { left: widest(queries) + 12, top: widest(turned) + 8 };
 }
 
 const mustTurn = (key, cell) => textWidth(visible(key)) > cell - 3;

@@ -64,7 +64,7 @@ function chipMarks({ token, id, x, y, width }, { odd, fresh, lit }) {
   return [
     ["rect", { class: kind, x, y, width, height: HEIGHT, rx: 4 }],
     ["text", { class: `middle${bold}`, x: middle, y: y + 14, "font-size": FONT, ...pressed }, token],
-    ["text", { class: "axis middle", x: middle, y: y + 31, "font-size": SMALL }, String(id)],
+    ["text", { class: "middle", x: middle, y: y + 31, "font-size": SMALL }, String(id)],
   ];
 }
 
