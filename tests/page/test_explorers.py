@@ -489,3 +489,78 @@ def test_numbers_and_words_are_shown_as_typed(open_page):
     shown = found.evaluate(SHOWN, {"date": "Tue 05.MAR.2024"})
     expected = translator.load().translate("Tue 05.MAR.2024")
     assert "".join(shown["drawn"]["target_tokens"]).startswith(expected.text)
+
+
+# What readers ran into.
+
+
+@pytest.mark.parametrize("name", ["heads", "masks", "softmax", "translate", "merges", "distance"])
+def test_arrow_keys_end_at_the_last_cell(open_page, name):
+    page, found = open_explorer(open_page, name)
+    found.locator(".explorer-stage").focus()
+    for key in ("ArrowRight", "ArrowDown"):
+        for _ in range(60):
+            page.keyboard.press(key)
+    last = found.locator(".explorer-cell").inner_text()
+    assert last.strip()
+    page.keyboard.press("ArrowLeft")
+    assert found.locator(".explorer-cell").inner_text().strip()
+
+
+def test_a_pinned_head_that_goes_away_is_let_go(open_page):
+    page, found = open_explorer(open_page, "heads")
+    move(found, "heads", 7)
+    found.locator(".explorer-stage").focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    assert "head 8" in found.locator(".explorer-cell").inner_text()
+    for stop in (3, 1, 0):
+        move(found, "heads", stop)
+        assert "head" not in found.locator(".explorer-cell").inner_text()
+        assert f"d_k = {64 // (stop + 1)}" in sentence(found)
+
+
+def test_the_large_head_is_the_one_that_the_sentence_names(open_page):
+    _, found = open_explorer(open_page, "heads")
+    for attention in ("encoder", "cross", "decoder"):
+        shown = found.evaluate(SHOWN, {"attention": attention, "heads": 8})
+        named = re.search(r"in head (\d)", shown["sentence"])[1]
+        assert found.locator("svg text.title.lit").all_inner_texts() == [f"head {named}"]
+
+
+def test_the_focus_stays_in_an_explorer_whose_button_vanishes(open_page):
+    page, found = open_explorer(open_page, "heads")
+    inside = "element => element.contains(document.activeElement)"
+    move(found, "heads", 2)
+    found.locator(".explorer-offers button").first.press("Enter")
+    assert found.evaluate(inside)
+    found.get_by_role("button", name="Reset").press("Enter")
+    assert found.evaluate(inside)
+    assert page.evaluate("document.activeElement.localName") == "input"
+
+
+def test_a_reset_stops_what_plays(open_page):
+    page, found = open_explorer(open_page, "translate")
+    move(found, "step", 0)
+    found.get_by_role("button", name="Play step").click()
+    page.wait_for_timeout(900)
+    assert not sentence(found).startswith("Step 1 ")
+    found.get_by_role("button", name="Reset").click()
+    before = sentence(found)
+    page.wait_for_timeout(1000)
+    assert sentence(found) == before
+
+
+def test_while_the_model_loads_no_old_sentence_passes_for_the_answer(open_page):
+    _, found = open_explorer(open_page, "translate")
+    before = sentence(found)
+    typed = """(element, text) => {
+      element.set({ date: text });
+      const said = element.querySelector(".explorer-sentence").textContent;
+      return [said, element.hasAttribute("data-working")];
+    }"""
+    said, working = found.evaluate(typed, "5 May 2021")
+    assert said != before and working
+    found.evaluate(SETTLED)
+    assert found.get_attribute("data-working") is None
+    assert "2021-05-05" in sentence(found)

@@ -26,7 +26,10 @@ function slider(control, words, change) {
     show(stops[place]);
     change(stops[place]);
   };
-  input.addEventListener("input", () => move(Number(input.value)));
+  input.addEventListener("input", () => {
+    playing?.stop();
+    move(Number(input.value));
+  });
   // JupyterLab and others take the arrow keys for themselves.
   input.addEventListener("keydown", (event) => event.stopPropagation());
   const playing = control.play ? player(control, words, input, move) : null;

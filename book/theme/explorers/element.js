@@ -34,7 +34,7 @@ export class LessonExplorer extends HTMLElement {
     if (leadsTo(payload.name)) this.scrollIntoView({ block: "center" });
     addEventListener("hashchange", () => {
       const settings = this.fromAddress();
-      if (Object.keys(settings).length) this.set({ ...this.defaults, ...settings });
+      if (Object.keys(settings).length) this.jump({ ...this.defaults, ...settings });
     });
   }
 
@@ -48,8 +48,8 @@ export class LessonExplorer extends HTMLElement {
       makeControl(control, words, (value) => this.set({ [control.name]: value })),
     );
     this.reset = make("button", { type: "button", className: "explorer-reset" }, words.reset);
-    this.reset.addEventListener("click", () => this.set(this.defaults));
-    const asked = prediction && makePrediction(prediction, words, (values) => this.set(values));
+    this.reset.addEventListener("click", () => this.press(this.defaults));
+    const asked = prediction && makePrediction(prediction, words, (values) => this.jump(values));
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", fill(words.explorer, { name }));
     this.replaceChildren(
@@ -61,6 +61,18 @@ export class LessonExplorer extends HTMLElement {
       make("div", { className: "explorer-foot" }, this.picture.numbers, this.reset),
       this.live,
     );
+  }
+
+  /** Move some controls at once; what plays stops. */
+  jump(values) {
+    for (const control of this.controls) control.stop();
+    this.set(values);
+  }
+
+  /** Do as a button says that vanishes when it is pressed; the focus goes to the first control. */
+  press(values) {
+    this.jump(values);
+    this.querySelector(".explorer-controls :is(input, button)").focus({ preventScroll: true });
   }
 
   /** Move some controls, as if the reader had. */
@@ -76,7 +88,7 @@ export class LessonExplorer extends HTMLElement {
     this.reset.style.visibility = Object.keys(this.changed()).length ? "visible" : "hidden";
     const state = this.lookUp();
     this.asked = (this.asked ?? 0) + 1;
-    this.working = !state;
+    this.wait(!state);
     if (state) this.apply(state);
     else this.compute(this.asked);
   }
@@ -85,8 +97,18 @@ export class LessonExplorer extends HTMLElement {
     this.toggleAttribute("data-invalid", Boolean(error));
     this.sentence.textContent = sentence;
     this.offer(offers);
-    if (!error) this.picture.show(drawn, sentence);
+    if (error) this.picture.fade(sentence);
+    else this.picture.show(drawn, sentence);
     this.say(sentence);
+  }
+
+  /** While an engine works, the old picture fades, and no sentence passes for the answer. */
+  wait(working) {
+    this.working = working;
+    this.toggleAttribute("data-working", working);
+    if (!working) return;
+    this.sentence.textContent = this.payload.words.working;
+    this.say(this.payload.words.working);
   }
 
   /** Have the engine compute a text of the reader's own; what has been overtaken is dropped. */
@@ -109,7 +131,7 @@ export class LessonExplorer extends HTMLElement {
   }
 
   finish(state) {
-    this.working = false;
+    this.wait(false);
     this.apply(state);
   }
 
@@ -130,7 +152,7 @@ export class LessonExplorer extends HTMLElement {
     const buttons = offers.map((values) => {
       const settings = Object.entries(values).map(([name, value]) => fill(words.value, { name, value }));
       const button = make("button", { type: "button" }, settings.join(", "));
-      button.addEventListener("click", () => this.set(values));
+      button.addEventListener("click", () => this.press(values));
       return button;
     });
     this.offers.replaceChildren(words.offers, ...buttons);

@@ -30,6 +30,12 @@ export class Picture {
     else this.measure();
   }
 
+  /** Say of a picture that stays from before why it is no answer; its cells are out of reach. */
+  fade(sentence) {
+    this.choose(null);
+    this.stage.setAttribute("aria-label", sentence);
+  }
+
   listen() {
     new ResizeObserver(() => this.measure()).observe(this.stage);
     // The colours of a raster are the scheme's.

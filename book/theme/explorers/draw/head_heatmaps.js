@@ -19,9 +19,15 @@ export function head_heatmaps(drawn, { width, words, chosen }) {
   return {
     height: layout.height,
     marks,
-    cells: makeCells(layout.targets, say, layout.wrap),
+    cells: reachable(layout, panels.length, say),
     tables: () => panels.map((panel) => panelTable(panel, words)),
   };
+}
+
+/** Every head is a panel of cells; the large picture of one of them can be pointed at besides. */
+function reachable({ targets, wrap }, heads, say) {
+  const { find } = makeCells(targets, say, wrap);
+  return { ...makeCells(targets.slice(0, heads), say), find };
 }
 
 function readPanels({ weights, queries, keys, mask, titles }, words) {
@@ -44,16 +50,19 @@ function readPanels({ weights, queries, keys, mask, titles }, words) {
   });
 }
 
-/** Find the head whose rows differ most from even ones: that with the most weight in single cells. */
+/** Find the head with the largest weight; where tokens may read themselves, on another token. */
 function sharpest(panels) {
-  const sharpness = panels.map(({ rows, columns, weight }) => {
-    let sum = 0;
+  const largest = panels.map(({ rows, columns, weight, queries, keys }) => {
+    const itself = String(queries) === String(keys) && rows > 1;
+    let most = 0;
     for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) sum += weight(row, column) ** 2;
+      for (let column = 0; column < columns; column++) {
+        if (!itself || row !== column) most = Math.max(most, weight(row, column));
+      }
     }
-    return sum;
+    return most;
   });
-  return sharpness.indexOf(Math.max(...sharpness));
+  return largest.indexOf(Math.max(...largest));
 }
 
 /** Lay out panels of one size beside or below one another. */
