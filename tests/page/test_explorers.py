@@ -525,7 +525,7 @@ def test_the_large_head_is_the_one_that_the_sentence_names(open_page):
     for attention in ("encoder", "cross", "decoder"):
         shown = found.evaluate(SHOWN, {"attention": attention, "heads": 8})
         named = re.search(r"in head (\d)", shown["sentence"])[1]
-        assert found.locator("svg text.title.lit").all_inner_texts() == [f"head {named}"]
+        assert found.locator("svg text.title.lit").all_text_contents() == [f"head {named}"]
 
 
 def test_the_focus_stays_in_an_explorer_whose_button_vanishes(open_page):
