@@ -59,8 +59,13 @@ class Notebook:
 
     @property
     def is_lesson(self) -> bool:
-        """Whether it has a lesson's anatomy: every notebook but the introduction does."""
-        return self.path.stem != "intro"
+        """Whether it has a lesson's anatomy: every notebook but introduction and exercises does."""
+        return self.path.stem != "intro" and not self.is_exercises
+
+    @property
+    def is_exercises(self) -> bool:
+        """Whether it is a chapter's exercises."""
+        return self.path.stem == "exercises"
 
     @cached_property
     def cells(self) -> list[nbformat.NotebookNode]:

@@ -27,7 +27,8 @@ LAYERS = [
     {"inspection"},
     {"figures"},
     {"train_models", "experiments"},
-    {"explore"},
+    {"explore", "checks"},
+    {"grading"},
 ]
 ALONE = {"attention", "positional_encoding", "palette", "vocabulary", "corpus"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

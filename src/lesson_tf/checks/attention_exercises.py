@@ -1,0 +1,231 @@
+"""What the exercises of chapter 1 must satisfy: attention, heads as a reshape, two masks."""
+
+import torch
+from torch import Generator, Tensor
+
+from lesson_tf.attention import causal_mask, padding_mask, scaled_dot_product_attention
+from lesson_tf.checks.answers import Call
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Variant
+from lesson_tf.checks.properties import agrees, has_shape, is_finite, rows_sum_to_one, unchanged
+
+# --- Attention from the formula ---------------------------------------------------------------------
+
+
+def _attention_calls(generator: Generator) -> list[Call]:
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    # Unequal sizes: with equal ones, swapped axes pass.
+    single = {"query": draw(5, 8), "key": draw(7, 8), "value": draw(7, 3)}
+    batch = {"query": draw(2, 3, 4, 6), "key": draw(2, 3, 5, 6), "value": draw(2, 3, 5, 2)}
+    large = {"query": 300 * draw(3, 4), "key": 300 * draw(6, 4), "value": draw(6, 2)}
+    return [Call(single), Call(batch, "batch"), Call(large, "large")]
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    return scaled_dot_product_attention(query, key, value)
+
+
+def _wrong_attention(scale: bool = True, axis: int = -1, exponent: float = 0.5):
+    def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        scores = query @ key.mT
+        if scale:
+            scores = scores / query.shape[-1] ** exponent
+        weights = scores.softmax(axis)
+        return weights @ value, weights
+
+    return attention
+
+
+def _tempered(temperature: float):
+    def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        return scaled_dot_product_attention(query / temperature, key, value)
+
+    return attention
+
+
+attention = Exercise(
+    name="Attention from the formula",
+    attempt="attention",
+    reference=_attention,
+    calls=_attention_calls,
+    properties=(
+        has_shape("It returns output and weights, in the right shapes.", on=("", "batch")),
+        rows_sum_to_one("Each row of weights sums to 1.", lambda pair: pair[1]),
+        is_finite("Large scores give no inf and no nan.", on=("large",)),
+        agrees("The weights are right.", pick=lambda pair: pair[1]),
+        agrees("The output is right.", pick=lambda pair: pair[0], weight=1),
+    ),
+    mistakes=(
+        Mistake(
+            "the scale is missing: divide the scores by the square root of d_k, the width of a key.",
+            _wrong_attention(scale=False),
+        ),
+        Mistake(
+            "the softmax runs over the queries: each query shares its attention among the keys, so its "
+            "axis is the last one.",
+            _wrong_attention(axis=-2),
+        ),
+        Mistake(
+            "the scores are divided by d_k; its square root is wanted.",
+            _wrong_attention(exponent=1.0),
+        ),
+        Mistake(
+            "two at once: the scale is missing, and the softmax runs over the queries.",
+            _wrong_attention(scale=False, axis=-2),
+        ),
+    ),
+    variants=tuple(
+        Variant(
+            f"In your variant the scores are also divided by a temperature of {temperature}, before the "
+            "softmax.",
+            _tempered(temperature),
+        )
+        for temperature in (0.5, 1.5, 2.0, 2.5, 3.0)
+    ),
+)
+
+# --- Heads as a reshape -------------------------------------------------------------------------------
+
+
+def _split_calls(generator: Generator) -> list[Call]:
+    x = torch.randn(2, 5, 12, generator=generator)
+    other = x.clone()
+    other[:, 1:] += 1.0
+    return [
+        Call({"x": x, "heads": 3}, "before"),
+        Call({"x": other, "heads": 3}, "after"),
+        Call({"x": torch.randn(3, 4, 8, generator=generator), "heads": 2}),
+        Call({"x": torch.randn(1, 3, 6, generator=generator), "heads": 1}),
+    ]
+
+
+def _split_heads(x: Tensor, heads: int) -> Tensor:
+    batch, length, d_model = x.shape
+    return x.view(batch, length, heads, d_model // heads).transpose(1, 2)
+
+
+def _without_transpose(x: Tensor, heads: int) -> Tensor:
+    batch, length, d_model = x.shape
+    return x.view(batch, length, heads, d_model // heads)
+
+
+def _tokens_mixed(x: Tensor, heads: int) -> Tensor:
+    batch, length, d_model = x.shape
+    return x.view(batch, heads, length, d_model // heads)
+
+
+def _interleaved(x: Tensor, heads: int) -> Tensor:
+    batch, length, d_model = x.shape
+    return x.view(batch, length, d_model // heads, heads).permute(0, 3, 1, 2)
+
+
+split_heads = Exercise(
+    name="Heads as a reshape",
+    attempt="split_heads",
+    reference=_split_heads,
+    calls=_split_calls,
+    properties=(
+        has_shape("The shape is (batch, heads, length, d_k)."),
+        unchanged(
+            "A token's numbers stay with the token.",
+            "The first token of a head changes when only other tokens change: tokens are mixed.",
+            "before",
+            "after",
+            lambda split: split[:, :, 0],
+        ),
+        agrees("Each head gets its own neighbouring columns."),
+    ),
+    mistakes=(
+        Mistake(
+            "the transpose is missing: after the view, the axis of heads stands behind the axis of tokens.",
+            _without_transpose,
+        ),
+        Mistake(
+            "tokens are mixed: a view into (batch, heads, length, d_k) cuts the memory in the wrong "
+            "place. View as (batch, length, heads, d_k) first, then swap the two axes.",
+            _tokens_mixed,
+        ),
+        Mistake(
+            "the columns are dealt out like cards: head 0 gets columns 0, heads, 2·heads and so on. It "
+            "should get the first d_k columns.",
+            _interleaved,
+        ),
+    ),
+)
+
+# --- Two masks ----------------------------------------------------------------------------------------
+
+
+def _mask_calls(generator: Generator) -> list[Call]:
+    def ids(*shape: int) -> Tensor:
+        return torch.randint(1, 9, shape, generator=generator)
+
+    padded, late = ids(2, 5), ids(3, 6)
+    padded[0, 3:] = 0
+    late[1, 4:] = 7
+    late[2, 1:] = 7
+    return [
+        Call({"token_ids": padded, "pad_id": 0}),
+        Call({"token_ids": ids(1, 4), "pad_id": 0}, "full"),
+        Call({"token_ids": late, "pad_id": 7}),
+    ]
+
+
+def _decoder_mask(token_ids: Tensor, pad_id: int) -> Tensor:
+    return causal_mask(token_ids.shape[1]) & padding_mask(token_ids, pad_id)
+
+
+def _wrong_mask(*, inverted=False, strict=False, future=False, padding=True, rows=False):
+    def decoder_mask(token_ids: Tensor, pad_id: int) -> Tensor:
+        length = token_ids.shape[1]
+        allowed = torch.ones(length, length, dtype=torch.bool).tril(-1 if strict else 0)
+        allowed = allowed.mT if future else allowed
+        seen = (token_ids != pad_id)[:, None, :, None] if rows else padding_mask(token_ids, pad_id)
+        mask = allowed & seen if padding else allowed.expand(len(token_ids), 1, length, length)
+        return ~mask if inverted else mask
+
+    return decoder_mask
+
+
+def _is_causal(trials) -> str | None:
+    """Complain if any query of any text may look at a later key."""
+    for trial in trials:
+        mask = trial.value
+        if not isinstance(mask, Tensor) or mask.shape != trial.expected.shape:
+            return f"With {trial.call.words()} there is no mask of the right shape."
+        if mask.bool().triu(1).any():
+            return f"With {trial.call.words()} a query may look at a later key."
+        if not mask.any():
+            return f"With {trial.call.words()} nothing is allowed at all."
+    return None
+
+
+two_masks = Exercise(
+    name="Two masks",
+    attempt="decoder_mask",
+    reference=_decoder_mask,
+    calls=_mask_calls,
+    properties=(
+        has_shape("The mask holds truth values, in shape (batch, 1, length, length)."),
+        Property("No query looks at a later key.", _is_causal),
+        agrees("Without padding it is the causal mask.", on=("full",), weight=1),
+        agrees("With padding, no query looks at a padded key."),
+    ),
+    mistakes=(
+        Mistake(
+            "the mask is inverted: in this course True means that attention is allowed.",
+            _wrong_mask(inverted=True),
+        ),
+        Mistake("the diagonal is hidden: a token may look at itself.", _wrong_mask(strict=True)),
+        Mistake(
+            "the past is hidden and the future allowed: keep the lower triangle.",
+            _wrong_mask(future=True),
+        ),
+        Mistake("the padding is still allowed.", _wrong_mask(padding=False)),
+        Mistake(
+            "padded queries are hidden, and padded keys are not: the padding belongs to the last axis.",
+            _wrong_mask(rows=True),
+        ),
+    ),
+)

@@ -1,0 +1,181 @@
+"""A checked exercise: calls, a reference, the properties of a right answer, and the known mistakes.
+
+The learner's code answers the calls, wherever it runs; the answers are judged here. The judge never
+runs a line of the learner's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Generator
+
+from lesson_tf.checks.answers import Answer, Call, answer_all, perform
+from lesson_tf.checks.closeness import same
+from lesson_tf.checks.report import Report, Step
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A call, what the attempt answered, and what the reference answers."""
+
+    call: Call
+    answer: Answer
+    expected: Any
+
+    @property
+    def value(self) -> Any:
+        """Return what the attempt returned."""
+        return self.answer.value
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that holds for a right answer: `test` returns a complaint, or None.
+
+    `on` names the labels of the calls it looks at; none means all of them.
+    """
+
+    title: str
+    test: Callable[[Sequence[Trial]], str | None]
+    on: tuple[str, ...] = ()
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that people make: the wrong function or module, and the sentence that names it."""
+
+    message: str
+    wrong: Callable
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change to an exercise, so that its published solution is not the answer: a sentence, a reference."""
+
+    sentence: str
+    reference: Callable
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A checked exercise; calling it checks an attempt.
+
+    `attempt` is the name under which a notebook defines the solution. `calls` draws inputs from a
+    generator: the same seed gives the same ones.
+    """
+
+    name: str
+    attempt: str
+    reference: Callable
+    calls: Callable[[Generator], Sequence[Call]]
+    properties: tuple[Property, ...]
+    mistakes: tuple[Mistake, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+    def __call__(self, attempt: Any, points: int | float | None = None, variant: int = 0) -> Report:
+        """Check an attempt and return the report; raises ValueError for a variant that does not exist."""
+        if variant:
+            return self.variant(variant)(attempt, points)
+        if isinstance(attempt, torch.nn.Module) and self._builds:
+            given = type(attempt).__name__
+            return self._stopped(
+                f"Give the class itself, `{given}`, not a module made of it.", points
+            )
+        if not callable(attempt):
+            wanted = "class" if self._builds else "function"
+            given = type(attempt).__name__
+            return self._stopped(
+                f"Give the {wanted} `{self.attempt}`; this is of type {given}.", points
+            )
+        calls = self.calls_from(0)
+        return self.judge(calls, answer_all(attempt, calls), points)
+
+    def calls_from(self, seed: int, *, private: bool = False) -> tuple[Call, ...]:
+        """Return the calls that a seed gives; private ones are not described in a report."""
+        calls = self.calls(torch.Generator().manual_seed(seed))
+        return tuple(replace(call, private=private) for call in calls)
+
+    def variant(self, number: int) -> "Exercise":
+        """Return the exercise as one variant changes it; number 0 is the published exercise."""
+        if not 0 <= number <= len(self.variants):
+            raise ValueError(
+                f"variant={number} of “{self.name}” does not exist; use 0 to {len(self.variants)}"
+            )
+        if number == 0:
+            return self
+        changed = self.variants[number - 1]
+        published = Mistake(
+            f"this solves the published exercise, not yours. {changed.sentence}", self.reference
+        )
+        return replace(
+            self,
+            reference=changed.reference,
+            mistakes=(published, *self.mistakes),
+            variants=(),
+        )
+
+    def judge(
+        self, calls: Sequence[Call], answers: Sequence[Answer], points: int | float | None = None
+    ) -> Report:
+        """Return the report on answers, whoever computed them."""
+        trouble = _trouble_of_all(answers)
+        if trouble:
+            return self._stopped(trouble, points)
+        trials = [
+            Trial(call, answer, perform(self.reference, call))
+            for call, answer in zip(calls, answers, strict=True)
+        ]
+        steps = tuple(_step(prop, trials) for prop in self.properties)
+        mistake = "" if all(step.passed for step in steps) else self._recognise(trials)
+        return Report(self.name, steps, mistake, points=points)
+
+    def missing(self, points: int | float | None = None) -> Report:
+        """Return the report on a notebook that does not define the attempt."""
+        return self._stopped(f"`{self.attempt}` is not defined.", points)
+
+    @cached_property
+    def _builds(self) -> bool:
+        return self.calls_from(0)[0].build is not None
+
+    def _stopped(self, trouble: str, points: int | float | None) -> Report:
+        """Return a report in which nothing passed, for the reason given."""
+        steps = tuple(Step(prop.title, False, weight=prop.weight) for prop in self.properties)
+        return Report(self.name, steps, trouble=trouble, points=points)
+
+    def _recognise(self, trials: Sequence[Trial]) -> str:
+        """Return the sentence of the first known mistake that gives these very answers."""
+        answered = [trial for trial in trials if not trial.answer.kind]
+        for mistake in self.mistakes:
+            wrong = [_perform_or_none(mistake.wrong, trial.call) for trial in answered]
+            tells = any(not same(w, t.expected) for w, t in zip(wrong, answered, strict=True))
+            if tells and all(same(t.value, w) for w, t in zip(wrong, answered, strict=True)):
+                return mistake.message
+        return ""
+
+
+def _perform_or_none(wrong: Callable, call: Call) -> Any:
+    """Return what a mistake gives, or None where it cannot be carried out."""
+    try:
+        return perform(wrong, call)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+        return None
+
+
+def _trouble_of_all(answers: Sequence[Answer]) -> str:
+    """Return one sentence if no call gave a value, or if nothing is written yet."""
+    values = [answer.value for answer in answers if not answer.kind]
+    if all(value is None or value is Ellipsis for value in values) and values:
+        return "It is not written yet: it returns nothing."
+    return "" if values else answers[0].trouble
+
+
+def _step(prop: Property, trials: Sequence[Trial]) -> Step:
+    """Test one property on its calls: a call in trouble fails it with that trouble."""
+    chosen = [trial for trial in trials if not prop.on or trial.call.label in prop.on]
+    troubles = [trial.answer.trouble for trial in chosen if trial.answer.kind]
+    complaint = troubles[0] if troubles else prop.test(chosen)
+    return Step(prop.title, complaint is None, complaint or "", prop.weight)
