@@ -12,6 +12,13 @@ PYTHON ?=
 PORT ?= 8000
 PARTS ?=
 MODELS ?=
+EXERCISES ?=
+COURSE ?= course
+SUBMISSIONS ?=
+STUDENTS ?=
+HIDDEN ?=
+UNSAFE ?=
+SOLUTIONS ?= shown
 NOTEBOOKS ?= $(shell find book -name '*.ipynb' -not -path '*/.*')
 
 BIN := .venv/bin
@@ -28,20 +35,22 @@ unexport PYTHONHOME
 SOURCES := $(sort $(shell find _config.yml _toc.yml book src/lesson_tf -type f \
 	-not -path '*/.*' -not -path '*/__pycache__/*' -not -path '*/node_modules/*' \
 	-not -path '*/run_notebooks.py' -not -name '*~' 2>/dev/null | grep '^[A-Za-z0-9_./-]*$$'))
-BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES)' | cksum))
+BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES) $(SOLUTIONS)' | cksum))
 
-.PHONY: help book serve lab test lint bench models experiments notebooks picture lock clean
+.PHONY: help book serve lab test lint bench models experiments notebooks assignments grade picture \
+	lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-book: $(BUILT) ## build the pages, warnings are errors
+book: $(BUILT) ## build the pages, warnings are errors (SOLUTIONS=hidden leaves them out)
 	@echo "The book is in $(CURDIR)/_build/html/index.html; make serve shows it."
 
 serve: $(BUILT) ## show the book on localhost (PORT=8000)
 	@$(BIN)/python make/serve.py _build/html $(PORT)
 
-lab: $(READY) ## open the notebooks in JupyterLab
+lab: $(READY) ## open the notebooks in JupyterLab, the exercises with blanks
+	@$(BIN)/python -m lesson_tf.grading blanks exercises
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) book/en/intro.ipynb
 
 test: $(READY) ## run every part of the tests (PARTS="unit page" runs some)
@@ -64,6 +73,15 @@ experiments: $(READY) ## measure what the lessons state (QUICK=1 for a trial)
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
 	$(BIN)/python book/run_notebooks.py $(NOTEBOOKS)
 
+assignments: $(READY) ## make assignments for students (EXERCISES="attention:1,2 flow" STUDENTS=csv)
+	@$(BIN)/python -m lesson_tf.grading assignments --course '$(COURSE)' \
+		--exercises '$(EXERCISES)' $(if $(STUDENTS),--students '$(STUDENTS)')
+
+grade: $(READY) ## grade what students handed in (SUBMISSIONS=folder, HIDDEN=folder, UNSAFE=1)
+	@$(BIN)/python -m lesson_tf.grading grade '$(SUBMISSIONS)' --course '$(COURSE)' \
+		$(if $(STUDENTS),--students '$(STUDENTS)') $(if $(HIDDEN),--hidden '$(HIDDEN)') \
+		$(if $(filter 1,$(UNSAFE)),--unsafe)
+
 picture: $(BUILT) ## draw the README's picture of a page anew
 	$(BIN)/python make/picture.py _build/html/book/en/attention/self_attention.html docs/page.png
 
@@ -82,5 +100,5 @@ $(READY): requirements.txt constraints.txt pyproject.toml make/set_up.sh
 # all pages, and only the executed notebooks are kept. The stamp comes last.
 $(BUILT): $(READY) $(SOURCES)
 	@rm -rf _build/.built-* _build/.doctrees _build/html
-	@$(BIN)/jupyter-book build . -W -n --keep-going || { sh make/explain_build.sh; exit 1; }
+	@SOLUTIONS=$(SOLUTIONS) $(BIN)/jupyter-book build . -W -n --keep-going || { sh make/explain_build.sh; exit 1; }
 	@touch $@

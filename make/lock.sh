@@ -8,7 +8,7 @@ trap 'rm -f "$new" "$new.pins"' EXIT
 # The old lock must not bind the new one, and the lock holds no local path.
 grep -v -e '^-c' -e '^-e' requirements.txt >"$new"
 .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file "$new.pins" "$new" pyproject.toml --extra book
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file "$new.pins" "$new" pyproject.toml --extra book --extra grading
 {
     echo "# The full lock, written by 'make lock' from requirements.txt; not edited by hand."
     echo "# torch itself pins the NVIDIA packages of its CUDA build; its CPU build needs none."

@@ -60,6 +60,7 @@ PARTS = [
     ),
     Part("book", [[MAKE, "book"]]),
     Part("page", [[*PYTEST, "tests/page"]], needs_browser=True),
+    Part("grading", [[*PYTEST, "tests/grading"]], ONE_THREAD),
     Part("commands", [[*PYTEST, "tests/commands"]]),
 ]
 

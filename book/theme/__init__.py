@@ -10,6 +10,7 @@ from . import (
     access,
     binder,
     execution,
+    exercises,
     explorers,
     icons,
     lean,
@@ -24,6 +25,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Add every module of the theme to the build."""
     for module in (
         execution,
+        exercises,
         mathematics,
         look,
         icons,

@@ -6,6 +6,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from .exercises import is_exercises
+
 
 def _follow_fork(app: Sphinx, config: Config) -> None:
     """Let a copy of the repository that builds the book point at itself."""
@@ -41,6 +43,10 @@ def _unfold_single_launcher(
     for index, button in enumerate(buttons):
         if button.get("label") == "launch-buttons" and len(button["buttons"]) == 1:
             buttons[index] = {**button["buttons"][0], "label": "launch-binder"}
+            if is_exercises(page):
+                # The repository's notebook holds the solutions; Binder makes one with blanks.
+                chapter = page.split("/")[-2]
+                buttons[index]["url"] = binder_url(app.config, f"exercises/{chapter}")
 
 
 def setup(app: Sphinx) -> None:

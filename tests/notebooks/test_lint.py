@@ -1,5 +1,6 @@
 """Every rule on every notebook of the book; `-k NAME` picks one notebook or one rule."""
 
+import exercise_rules  # noqa: F401 (its import adds rules)
 import pytest
 from lint import RULES, missing_pages, notebooks, shown_twice, stale_exceptions
 from reading import ROOT, Notebook

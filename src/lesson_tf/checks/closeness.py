@@ -28,11 +28,15 @@ def same(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, bool) or isinstance(found, bool):
         return isinstance(wanted, bool) and isinstance(found, bool) and found == wanted
     if isinstance(wanted, int | float) and isinstance(found, int | float):
-        return _same_number(float(found), float(wanted))
+        return _same_number(found, wanted)
     return type(found) is type(wanted) and found == wanted
 
 
-def _same_number(found: float, wanted: float) -> bool:
+def _same_number(found: int | float, wanted: int | float) -> bool:
+    if isinstance(found, int) and isinstance(wanted, int):
+        return found == wanted
+    if isinstance(found, int) and found.bit_length() > 1000:
+        return False  # No float holds it.
     if math.isnan(wanted) or math.isnan(found):
         return math.isnan(wanted) and math.isnan(found)
     return math.isclose(found, wanted, rel_tol=RELATIVE, abs_tol=1e-7)

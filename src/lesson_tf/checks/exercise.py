@@ -177,5 +177,13 @@ def _step(prop: Property, trials: Sequence[Trial]) -> Step:
     """Test one property on its calls: a call in trouble fails it with that trouble."""
     chosen = [trial for trial in trials if not prop.on or trial.call.label in prop.on]
     troubles = [trial.answer.trouble for trial in chosen if trial.answer.kind]
-    complaint = troubles[0] if troubles else prop.test(chosen)
+    complaint = troubles[0] if troubles else _complaint(prop, chosen)
     return Step(prop.title, complaint is None, complaint or "", prop.weight)
+
+
+def _complaint(prop: Property, trials: Sequence[Trial]) -> str | None:
+    """Return what a property says of the trials; a result it cannot even look at is of another kind."""
+    try:
+        return prop.test(trials)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return "The result is of another kind than is wanted."

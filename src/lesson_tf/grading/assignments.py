@@ -1,0 +1,178 @@
+"""Assignments made from the book's exercises: for nbgrader, and as a zip for each student or for all."""
+
+import csv
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from lesson_tf.grading import GradingError
+from lesson_tf.grading.course import Course
+from lesson_tf.grading.exercise_sources import (
+    CHAPTERS,
+    checks_in,
+    choose,
+    for_students,
+    read,
+    varied,
+)
+from lesson_tf.grading.submissions import plain_name
+
+README = """\
+# {title}
+
+1. Python 3.11 or newer. In a new folder: `python -m venv .venv`, then on Linux and macOS
+   `source .venv/bin/activate`, on Windows `.venv\\Scripts\\activate`.
+2. `pip install -r requirements.txt`
+3. `jupyter lab {name}.ipynb`
+
+Write where it says so, and run the cell below: it answers within seconds and names the mistake, if it
+knows it. You may run it as often as you like. Hand in `{name}.ipynb` alone, under this name. Do not
+change or delete the cells that check; cells of your own are welcome.
+"""
+
+
+def chosen_exercises(text: str) -> dict[str, list[int]]:
+    """Return the exercises that a text such as "attention:1,2 flow" names: none stands for all.
+
+    Raises GradingError for a chapter that does not exist.
+
+    >>> chosen_exercises("attention:1,2 flow")
+    {'attention': [1, 2], 'flow': []}
+    """
+    chosen = {}
+    for word in text.split():
+        chapter, _, numbers = word.partition(":")
+        if chapter not in CHAPTERS:
+            raise GradingError(f"there is no chapter {chapter}; there are {', '.join(CHAPTERS)}")
+        try:
+            chosen[chapter] = [int(number) for number in numbers.split(",") if number]
+        except ValueError as error:
+            raise GradingError(f"write {chapter}:1,2 instead of {word}") from error
+    return chosen or {chapter: [] for chapter in CHAPTERS}
+
+
+def make_assignments(
+    course: Course,
+    book: Path,
+    chosen: Mapping[str, Sequence[int]],
+    students: Sequence[str] = (),
+    wheel: Path | None = None,
+) -> list[Path]:
+    """Make the assignments and return the zips: one each, and one for each student if any are named.
+
+    Raises GradingError if the book lacks a notebook, or nbgrader refuses one.
+    """
+    zips = []
+    for chapter, numbers in chosen.items():
+        path = book / chapter / "exercises.ipynb"
+        if not path.is_file():
+            raise GradingError(f"{path} does not exist")
+        source = read(path)
+        if numbers:
+            source = choose(source, numbers)
+        release = _release(course, chapter, source)
+        zips.append(_zip(course, chapter, release, wheel))
+        for student in students:
+            own = varied(release, variants_of(student, chapter, release, course.settings()["seed"]))
+            zips.append(_zip(course, chapter, own, wheel, student))
+    settings = course.settings()
+    with_variants = set(settings["variants"]) - set(chosen)
+    settings["variants"] = sorted(with_variants | (set(chosen) if students else set()))
+    course.keep_settings(settings)
+    return zips
+
+
+def variants_of(student: str, assignment: str, release: NotebookNode, seed: int) -> dict[str, int]:
+    """Return the number of each exercise's variant for a student, by grade_id: always the same ones."""
+    numbers = {}
+    for check in checks_in(release):
+        if check.exercise.variants:
+            told = f"{seed} {student} {assignment} {check.grade_id}"
+            drawn = int.from_bytes(hashlib.sha256(told.encode()).digest()[:4], "big")
+            numbers[check.grade_id] = 1 + drawn % len(check.exercise.variants)
+    return numbers
+
+
+def read_students(path: Path) -> list[str]:
+    """Return the names in the first column of a csv file; raises GradingError if there are none.
+
+    A first line that says `student`, `id`, `name` or the like is a heading.
+    """
+    if not path.is_file():
+        raise GradingError(f"STUDENTS={path} does not exist")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
+    if names and names[0].lower() in {
+        "student",
+        "students",
+        "id",
+        "name",
+        "student_id",
+        "username",
+    }:
+        names = names[1:]
+    if not names:
+        raise GradingError(f"{path} names no student in its first column")
+    return list(dict.fromkeys(map(plain_name, names)))
+
+
+def _release(course: Course, name: str, source: NotebookNode) -> NotebookNode:
+    """Let nbgrader make the notebook that is handed out, and return it."""
+    _write(course.root / "instructor" / f"{name}.ipynb", source)
+    _write(course.root / "source" / name / f"{name}.ipynb", for_students(source))
+    told = course.nbgrader.generate_assignment(name, force=True, create=True)
+    if not told["success"]:
+        raise GradingError(f"nbgrader cannot make {name}:\n{told.get('log') or told['error']}")
+    return read(course.release(name))
+
+
+def _write(path: Path, notebook: NotebookNode) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def _zip(
+    course: Course, name: str, notebook: NotebookNode, wheel: Path | None, student: str = ""
+) -> Path:
+    """Write a zip with all that a student needs: notebook, package, requirements, how to begin."""
+    folder = course.root / "assignments" / (f"{name}_by_student" if student else "")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{name}_{student}.zip" if student else folder / f"{name}.zip"
+    title = next(cell.source for cell in notebook.cells).splitlines()[0].removeprefix("# ")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}/{name}.ipynb", nbformat.writes(notebook))
+        archive.writestr(f"{name}/README.md", README.format(title=title, name=name))
+        if wheel:
+            archive.write(wheel, f"{name}/{wheel.name}")
+            requirements = f"./{wheel.name}[book]\njupyterlab\n"
+            archive.writestr(f"{name}/requirements.txt", requirements)
+    return target
+
+
+def build_wheel(project: Path, folder: Path) -> Path:
+    """Build the package as a wheel, offline; raises GradingError with what pip said if it fails."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "package"
+        copy.mkdir()
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(project / name, copy)
+        shutil.copytree(
+            project / "src" / "lesson_tf",
+            copy / "src" / "lesson_tf",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
+        command += ["--no-build-isolation", "--wheel-dir", str(folder), str(copy)]
+        told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode:
+        raise GradingError(f"the package cannot be built:\n{told.stderr[-1000:]}")
+    return max(folder.glob("lesson_tf-*.whl"), key=lambda path: path.stat().st_mtime)

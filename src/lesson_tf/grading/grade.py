@@ -1,0 +1,275 @@
+"""Grades a folder of submissions: collect, run in sandboxes side by side, judge, write to the gradebook."""
+
+import functools
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+import lesson_tf
+from lesson_tf.checks import Report
+from lesson_tf.grading import GradingError, sandbox
+from lesson_tf.grading.assignments import variants_of
+from lesson_tf.grading.course import Course
+from lesson_tf.grading.examining import COMMAND, LIMITS, Usage, examine
+from lesson_tf.grading.exercise_sources import read
+from lesson_tf.grading.judging import Findings, Task, check_overlay, judge, outputs_of, tasks_for
+from lesson_tf.grading.notebooks import Submission, submissions_of
+from lesson_tf.grading.results import Result, score_of, summary, write_grades
+from lesson_tf.grading.submissions import Refusal, files_in
+
+
+@dataclass(frozen=True)
+class Work:
+    """One submission with what it is tested on; its fingerprint changes when its grade could."""
+
+    submission: Submission
+    tasks: tuple[Task, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How to grade: the course, the folder with private tests, whether without sandbox, how many at once."""
+
+    course: Course
+    hidden: Path | None = None
+    unsafe: bool = False
+    workers: int = os.cpu_count() or 1
+    limits: sandbox.Limits = LIMITS
+    progress: bool | None = None
+
+    def grade(
+        self, folder: Path, students: Sequence[str] = ()
+    ) -> tuple[list[Result], list[Refusal]]:
+        """Grade what is in a folder and write grades.csv; what was graded before is left as it is.
+
+        Raises GradingError if there is no sandbox, no assignment or no such folder.
+        """
+        self._check()
+        handed_out = {name: read(self.course.release(name)) for name in self.course.assignments}
+        try:
+            files, refused = files_in(folder, tuple(handed_out))
+        except ValueError as error:
+            raise GradingError(str(error)) from error
+        submissions, refused_notebooks = submissions_of(files, handed_out)
+        refused += refused_notebooks
+        work = [self._work(one, handed_out[one.assignment]) for one in submissions]
+        results = list(self._results(work))
+        known = self._known_results(results)
+        write_grades(self.course, known, refused, students)
+        text = summary(results, refused)
+        (self.course.root / "summary.txt").write_text(text + "\n", encoding="utf-8")
+        return results, refused
+
+    def _check(self) -> None:
+        missing = None if self.unsafe else sandbox.available()
+        if missing:
+            raise GradingError(
+                f"{missing}\nSubmissions are programs of strangers; UNSAFE=1 runs them all the same, "
+                "with your rights."
+            )
+        if not self.course.assignments:
+            raise GradingError("there are no assignments yet; `make assignments` makes them")
+        if self.hidden:
+            try:
+                check_overlay(self.hidden)
+            except ValueError as error:
+                raise GradingError(str(error)) from error
+
+    def _work(self, submission: Submission, release: NotebookNode) -> Work:
+        settings = self.course.settings()
+        name, seed = submission.assignment, settings["seed"]
+        varies = name in settings["variants"]
+        variants = variants_of(submission.student, name, release, seed) if varies else {}
+        tasks = tasks_for(release, seed, variants, self.hidden)
+        told = [submission.digest, seed, variants, nbformat.writes(release), _code_digest()]
+        told += (
+            [path.read_text("utf-8") for path in sorted((self.hidden or Path()).glob("*.py"))]
+            if self.hidden
+            else []
+        )
+        fingerprint = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return Work(submission, tuple(tasks), fingerprint)
+
+    def _results(self, work: Sequence[Work]) -> Iterator[Result]:
+        """Yield the result of every submission: those kept from before, then those graded now."""
+        waiting = []
+        for one in work:
+            before = self._kept(one)
+            if before:
+                yield before
+            else:
+                waiting.append(one)
+        bar = tqdm(total=len(waiting), unit="submission", disable=self._quiet(waiting))
+        pool = ThreadPoolExecutor(max_workers=self.workers)
+        try:
+            futures = {pool.submit(self._examine, one): one for one in waiting}
+            for future in as_completed(futures):
+                # nbgrader's database has one writer.
+                result = self._judge(futures.pop(future), future)
+                bar.update()
+                yield result
+        finally:
+            pool.shutdown(cancel_futures=True)
+            bar.close()
+
+    def _quiet(self, waiting: Sequence[Work]) -> bool | None:
+        return True if not waiting else (None if self.progress is None else not self.progress)
+
+    def _examine(self, work: Work) -> tuple[Findings, Usage]:
+        run = functools.partial(sandbox.run, COMMAND, limits=self.limits, unsafe=self.unsafe)
+        return examine(work.submission.notebook, work.tasks, run)
+
+    def _judge(self, work: Work, future: "Future[tuple[Findings, Usage]]") -> Result:
+        """Judge what came back, and let nbgrader keep it; a fault of ours is no zero of the student's."""
+        submission = work.submission
+        try:
+            findings, usage = future.result()
+            reports = {task.check.grade_id: judge(task, findings) for task in work.tasks}
+            status = self._keep(submission, reports, findings)
+        except Exception as error:
+            return Result(
+                submission.student,
+                submission.assignment,
+                f"not graded: {type(error).__name__}: {error}",
+                submission.remarks,
+            )
+        result = Result(
+            submission.student,
+            submission.assignment,
+            status,
+            (*submission.remarks, *_remarks(submission, findings)),
+            round(usage.seconds, 2),
+            usage.peak_memory,
+        )
+        if not status.startswith("not graded"):
+            self._stamp(work, result)
+        return result
+
+    def _keep(
+        self, submission: Submission, reports: Mapping[str, Report], findings: Findings
+    ) -> str:
+        """Write the submission where nbgrader looks, let it save the scores, and return the status."""
+        student, assignment = submission.student, submission.assignment
+        path = self.course.submitted(student, assignment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(submission.notebook, path)
+        outputs = self.course.root / "outputs" / assignment / f"{student}.json"
+        outputs.parent.mkdir(parents=True, exist_ok=True)
+        judged = outputs_of(submission.notebook, reports, findings)
+        outputs.write_text(json.dumps({"outputs": judged}), encoding="utf-8")
+        told = _quietly(
+            self.course.nbgrader.autograde, assignment, student, force=True, create=True
+        )
+        if not told["success"]:
+            last = (told.get("log") or told.get("error") or "").strip().splitlines()[-1:]
+            return f"not graded: nbgrader refused it: {' '.join(last)}"
+        if not self._agrees(submission, reports):
+            return "not graded: the gradebook holds other points than were judged"
+        told = _quietly(self.course.nbgrader.generate_feedback, assignment, student, force=True)
+        if not told["success"]:
+            return "not graded: nbgrader cannot write the feedback"
+        return _status(reports, findings)
+
+    def _agrees(self, submission: Submission, reports: Mapping[str, Report]) -> bool:
+        """Say whether the gradebook holds the points that were judged."""
+        score = score_of(self.course, submission.student, submission.assignment)
+        if score is None:
+            return False
+        kept = dict(score.automatic)
+        return all(abs(kept.get(n, -1.0) - r.earned) < 1e-6 for n, r in reports.items())
+
+    # --- What is kept from run to run -----------------------------------------------------------------
+
+    def _stamp_path(self, student: str, assignment: str) -> Path:
+        return self.course.root / "graded" / assignment / f"{student}.json"
+
+    def _stamp(self, work: Work, result: Result) -> None:
+        """Write, last of all, that a submission is graded."""
+        path = self._stamp_path(result.student, result.assignment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        score = score_of(self.course, result.student, result.assignment)
+        stamp = {"fingerprint": work.fingerprint, "result": result.written()}
+        stamp["by_hand"] = [list(pair) for pair in score.by_hand]
+        waiting = path.with_suffix(".part")
+        waiting.write_text(json.dumps(stamp), encoding="utf-8")
+        os.replace(waiting, path)
+
+    def _kept(self, work: Work) -> Result | None:
+        """Return the result from before if the submission and all that its grade hangs on are the same.
+
+        Points given by hand since then go into the feedback.
+        """
+        student, assignment = work.submission.student, work.submission.assignment
+        path = self._stamp_path(student, assignment)
+        try:
+            stamp = json.loads(path.read_text(encoding="utf-8"))
+            score = score_of(self.course, student, assignment)
+            if stamp["fingerprint"] != work.fingerprint or score is None:
+                return None
+            result = Result.read(stamp["result"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if stamp["by_hand"] != [list(pair) for pair in score.by_hand]:
+            _quietly(self.course.nbgrader.generate_feedback, assignment, student, force=True)
+            self._stamp(work, result)
+        return result
+
+    def _known_results(self, results: Sequence[Result]) -> list[Result]:
+        """Return the results, and those of submissions graded before that are not in this folder."""
+        known = {(result.student, result.assignment): result for result in results}
+        for path in sorted(self.course.root.glob("graded/*/*.json")):
+            try:
+                before = Result.read(json.loads(path.read_text(encoding="utf-8"))["result"])
+            except (ValueError, KeyError, TypeError):
+                continue
+            known.setdefault((before.student, before.assignment), before)
+        return list(known.values())
+
+
+def _quietly(call: Callable[..., dict], *arguments, **options) -> dict:
+    """Call nbgrader without the warnings of its libraries, of which an instructor can do nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call(*arguments, **options)
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Hash the code that judges: when it changes, everything is graded anew."""
+    package = Path(lesson_tf.__file__).parent
+    sums = hashlib.sha256()
+    for path in sorted([*package.glob("*.py"), *package.glob("checks/*.py")]):
+        sums.update(path.read_bytes())
+    return sums.hexdigest()
+
+
+def _status(reports: Mapping[str, Report], findings: Findings) -> str:
+    """Return in a few words how a submission ended: graded, timed out, stopped or failed to run."""
+    late = [name for name, report in reports.items() if "did not end in time" in report.trouble]
+    late += findings.late_cells
+    told = next(iter(findings.stopped.values()), "") or findings.reason
+    if late or "seconds" in told:
+        return f"timed out: {', '.join(late) or told}"
+    if told:
+        return f"stopped: {told.removeprefix('Stopped: ')}"
+    return "failed to run" if findings.failed_cells and not any(reports.values()) else "graded"
+
+
+def _remarks(submission: Submission, findings: Findings) -> list[str]:
+    """Return what is odd about a submission that ran: lateness, and cells by their place and error."""
+    remarks = ["handed in late"] if submission.late else []
+    places = {cell.id: place for place, cell in enumerate(submission.notebook.cells, start=1)}
+    for name in findings.failed_cells:
+        kind = str(findings.cells[name]["error"]).partition(":")[0][:60]
+        remarks.append(f"cell {places.get(name, name)} raised {kind}")
+    return remarks
