@@ -2,10 +2,15 @@
 
 from lesson_tf.checks.attention_exercises import attention, split_heads, two_masks
 from lesson_tf.checks.exercise import Exercise
+from lesson_tf.checks.positional_encoding_exercises import offset_rotation, sinusoidal_table
 from lesson_tf.checks.report import Report
+from lesson_tf.checks.rotary_exercise import rotary
 
 EXERCISES: dict[str, Exercise] = {
     "attention": attention,
+    "offset_rotation": offset_rotation,
+    "rotary": rotary,
+    "sinusoidal_table": sinusoidal_table,
     "split_heads": split_heads,
     "two_masks": two_masks,
 }

@@ -1,0 +1,193 @@
+"""The checks of chapter 1, tried with attempts as learners write them."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention as torch_attention
+
+from lesson_tf import checks
+
+# --- Right, in other ways ---------------------------------------------------------------------------
+
+
+def attention_in_loops(query, key, value):
+    rows = [torch.stack([(q * k).sum() for k in key]) / math.sqrt(len(q)) for q in query]
+    weights = torch.stack([row.softmax(0) for row in rows])
+    return weights @ value, weights
+
+
+def attention_by_einsum(query, key, value):
+    scores = torch.einsum("...qd,...kd->...qk", query, key) / math.sqrt(key.shape[-1])
+    shifted = (scores - scores.amax(-1, keepdim=True)).exp()
+    weights = shifted / shifted.sum(-1, keepdim=True)
+    return torch.einsum("...qk,...kv->...qv", weights, value), weights
+
+
+def attention_in_float64(query, key, value):
+    output = torch_attention(query.double(), key.double(), value.double())
+    scores = query.double() @ key.double().mT / query.shape[-1] ** 0.5
+    return output, scores.softmax(-1)
+
+
+def split_by_chunks(x, heads):
+    return torch.stack(x.chunk(heads, dim=-1), dim=1)
+
+
+def split_by_permute(x, heads):
+    batch, length = x.shape[:2]
+    return x.reshape(batch, length, heads, -1).permute(0, 2, 1, 3).contiguous()
+
+
+def mask_in_loops(token_ids, pad_id):
+    batch, length = token_ids.shape
+    mask = torch.zeros(batch, 1, length, length, dtype=torch.bool)
+    for b in range(batch):
+        for q in range(length):
+            for k in range(q + 1):
+                mask[b, 0, q, k] = token_ids[b, k] != pad_id
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("check", "attempt"),
+    [
+        (checks.attention, attention_by_einsum),
+        (checks.attention, attention_in_float64),
+        (checks.split_heads, split_by_chunks),
+        (checks.split_heads, split_by_permute),
+        (checks.two_masks, mask_in_loops),
+    ],
+    ids=lambda value: getattr(value, "__name__", value.__class__.__name__),
+)
+def test_another_right_way_passes(check, attempt):
+    assert check(attempt), str(check(attempt))
+
+
+def test_a_way_that_works_without_batch_alone_is_told_so():
+    report = checks.attention(attention_in_loops)
+    assert not report and report.score < 1
+
+
+# --- Wrong ------------------------------------------------------------------------------------------
+
+
+def no_scale(query, key, value):
+    weights = torch.softmax(torch.matmul(query, key.transpose(-2, -1)), dim=-1)
+    return torch.matmul(weights, value), weights
+
+
+def other_axis(query, key, value):
+    weights = (query @ key.mT / math.sqrt(query.size(-1))).softmax(-2)
+    return weights @ value, weights
+
+
+def no_scale_and_other_axis(query, key, value):
+    weights = (query @ key.mT).softmax(-2)
+    return weights @ value, weights
+
+
+def divided_by_width(query, key, value):
+    weights = (query @ key.mT / query.size(-1)).softmax(-1)
+    return weights @ value, weights
+
+
+def naive_softmax(query, key, value):
+    scores = (query @ key.mT / math.sqrt(query.size(-1))).exp()
+    weights = scores / scores.sum(-1, keepdim=True)
+    return weights @ value, weights
+
+
+def output_alone(query, key, value):
+    return attention_by_einsum(query, key, value)[0]
+
+
+def no_transpose(x, heads):
+    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
+
+
+def tokens_mixed(x, heads):
+    batch, length, d_model = x.shape
+    return x.reshape(batch, heads, length, d_model // heads)
+
+
+def dealt_like_cards(x, heads):
+    return torch.stack([x[..., head::heads] for head in range(heads)], dim=1)
+
+
+def inverted(token_ids, pad_id):
+    return ~mask_in_loops(token_ids, pad_id)
+
+
+def upper(token_ids, pad_id):
+    length = token_ids.shape[1]
+    future = torch.triu(torch.ones(length, length)).bool()
+    return future & (token_ids != pad_id)[:, None, None]
+
+
+def no_diagonal(token_ids, pad_id):
+    length = token_ids.shape[1]
+    past = torch.tril(torch.ones(length, length), diagonal=-1).bool()
+    return past & (token_ids != pad_id)[:, None, None]
+
+
+def no_padding(token_ids, pad_id):
+    batch, length = token_ids.shape
+    return torch.tril(torch.ones(batch, 1, length, length)).bool()
+
+
+def padded_rows(token_ids, pad_id):
+    length = token_ids.shape[1]
+    return torch.ones(length, length).tril().bool() & (token_ids != pad_id)[:, None, :, None]
+
+
+def of_numbers(token_ids, pad_id):
+    return mask_in_loops(token_ids, pad_id).float()
+
+
+@pytest.mark.parametrize(
+    ("check", "attempt", "words"),
+    [
+        (checks.attention, no_scale, "the scale is missing: divide the scores by the square root"),
+        (checks.attention, other_axis, "the softmax runs over the queries"),
+        (checks.attention, no_scale_and_other_axis, "two at once"),
+        (checks.attention, divided_by_width, "its square root is wanted"),
+        (checks.attention, naive_softmax, "it holds inf or nan"),
+        (checks.attention, output_alone, "returns a tensor (5, 3); a pair"),
+        (checks.split_heads, no_transpose, "the transpose is missing"),
+        (checks.split_heads, tokens_mixed, "tokens are mixed"),
+        (checks.split_heads, dealt_like_cards, "dealt out like cards"),
+        (checks.two_masks, inverted, "the mask is inverted"),
+        (checks.two_masks, upper, "the past is hidden and the future allowed"),
+        (checks.two_masks, no_diagonal, "the diagonal is hidden: a token may look at itself"),
+        (checks.two_masks, no_padding, "the padding is still allowed"),
+        (checks.two_masks, padded_rows, "the padding belongs to the last axis"),
+        (checks.two_masks, of_numbers, "of truth values is wanted"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "") or str(value)[:20],
+)
+def test_each_mistake_is_told_in_its_own_words(check, attempt, words):
+    report = check(attempt, points=4)
+    assert not report and report.earned < 4
+    assert words in str(report), str(report)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_variant_is_solved_by_its_own_solution(number):
+    temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[number - 1]
+    assert str(temperature) in checks.attention.variants[number - 1].sentence
+
+    def tempered(query, key, value):
+        weights = (query @ key.mT / math.sqrt(query.shape[-1]) / temperature).softmax(-1)
+        return weights @ value, weights
+
+    assert checks.attention(tempered, variant=number)
+    assert "not yours" in checks.attention(attention_by_einsum, variant=number).mistake
+
+
+def test_the_references_agree_with_torch():
+    query, key, value = torch.randn(2, 4, 6), torch.randn(2, 5, 6), torch.randn(2, 5, 3)
+    output, _ = checks.attention.reference(query, key, value)
+    assert torch.allclose(output, torch_attention(query, key, value), atol=1e-6)
+    x = torch.randn(2, 5, 12)
+    assert checks.split_heads.reference(x, 3).equal(torch.stack(x.split(4, -1), 1))
