@@ -5,13 +5,17 @@ from lesson_tf.checks.exercise import Exercise
 from lesson_tf.checks.positional_encoding_exercises import offset_rotation, sinusoidal_table
 from lesson_tf.checks.report import Report
 from lesson_tf.checks.rotary_exercise import rotary
+from lesson_tf.checks.tokenization_exercises import encode_by_rank, one_merge, tied_embedding
 
 EXERCISES: dict[str, Exercise] = {
     "attention": attention,
+    "encode_by_rank": encode_by_rank,
     "offset_rotation": offset_rotation,
+    "one_merge": one_merge,
     "rotary": rotary,
     "sinusoidal_table": sinusoidal_table,
     "split_heads": split_heads,
+    "tied_embedding": tied_embedding,
     "two_masks": two_masks,
 }
 __all__ = ["EXERCISES", "Exercise", "Report", *EXERCISES]
