@@ -1,7 +1,9 @@
 """Checks of the exercises: `checks.NAME(attempt)` returns a report that names the mistake."""
 
 from lesson_tf.checks.attention_exercises import attention, split_heads, two_masks
+from lesson_tf.checks.beam_search_exercise import beam_search
 from lesson_tf.checks.exercise import Exercise
+from lesson_tf.checks.flow_exercises import cached_step, layer_norm, shifted_loss
 from lesson_tf.checks.positional_encoding_exercises import offset_rotation, sinusoidal_table
 from lesson_tf.checks.report import Report
 from lesson_tf.checks.rotary_exercise import rotary
@@ -9,10 +11,14 @@ from lesson_tf.checks.tokenization_exercises import encode_by_rank, one_merge, t
 
 EXERCISES: dict[str, Exercise] = {
     "attention": attention,
+    "beam_search": beam_search,
+    "cached_step": cached_step,
     "encode_by_rank": encode_by_rank,
+    "layer_norm": layer_norm,
     "offset_rotation": offset_rotation,
     "one_merge": one_merge,
     "rotary": rotary,
+    "shifted_loss": shifted_loss,
     "sinusoidal_table": sinusoidal_table,
     "split_heads": split_heads,
     "tied_embedding": tied_embedding,
