@@ -15,6 +15,7 @@ def same(found: Any, wanted: Any) -> bool:
     >>> same((torch.ones(2), 3), (torch.ones(2) + 1e-7, 3)), same(torch.ones(2), torch.ones(2, 1))
     (True, False)
     """
+    found, wanted = _as_number(found), _as_number(wanted)
     if isinstance(wanted, Tensor):
         return isinstance(found, Tensor) and _same_tensor(found, wanted)
     if isinstance(wanted, list | tuple):
@@ -23,13 +24,16 @@ def same(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         same_keys = isinstance(found, dict) and set(found) == set(wanted)
         return same_keys and all(same(found[key], wanted[key]) for key in wanted)
-    if isinstance(found, Tensor) and found.numel() == 1:
-        found = found.item()
     if isinstance(wanted, bool) or isinstance(found, bool):
         return isinstance(wanted, bool) and isinstance(found, bool) and found == wanted
     if isinstance(wanted, int | float) and isinstance(found, int | float):
         return _same_number(found, wanted)
     return type(found) is type(wanted) and found == wanted
+
+
+def _as_number(value: Any) -> Any:
+    """Return a tensor without axes as the number that it holds."""
+    return value.item() if isinstance(value, Tensor) and value.dim() == 0 else value
 
 
 def _same_number(found: int | float, wanted: int | float) -> bool:

@@ -121,6 +121,8 @@ def kind_of(value: Any) -> str:
     >>> kind_of((torch.ones(2, 3), True))
     'a pair (a tensor (2, 3), a truth value)'
     """
+    if isinstance(value, Tensor) and value.dim() == 0:
+        value = value.item()
     if isinstance(value, Tensor):
         kinds = {torch.bool: " of truth values"}
         whole = not (value.dtype.is_floating_point or value.dtype == torch.bool)
