@@ -4,16 +4,25 @@ from lesson_tf.checks.attention_exercises import attention, split_heads, two_mas
 from lesson_tf.checks.beam_search_exercise import beam_search
 from lesson_tf.checks.exercise import Exercise
 from lesson_tf.checks.flow_exercises import cached_step, layer_norm, shifted_loss
+from lesson_tf.checks.one_merge_exercise import one_merge
 from lesson_tf.checks.positional_encoding_exercises import offset_rotation, sinusoidal_table
 from lesson_tf.checks.report import Report
 from lesson_tf.checks.rotary_exercise import rotary
-from lesson_tf.checks.tokenization_exercises import encode_by_rank, one_merge, tied_embedding
+from lesson_tf.checks.tokenization_exercises import encode_by_rank, tied_embedding
+from lesson_tf.checks.why_it_works_exercises import (
+    combined_gradient,
+    fit_exponent,
+    gradient_by_distance,
+)
 
 EXERCISES: dict[str, Exercise] = {
     "attention": attention,
     "beam_search": beam_search,
     "cached_step": cached_step,
+    "combined_gradient": combined_gradient,
     "encode_by_rank": encode_by_rank,
+    "fit_exponent": fit_exponent,
+    "gradient_by_distance": gradient_by_distance,
     "layer_norm": layer_norm,
     "offset_rotation": offset_rotation,
     "one_merge": one_merge,

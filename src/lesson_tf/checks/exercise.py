@@ -129,7 +129,7 @@ class Exercise:
             Trial(call, answer, perform(self.reference, call))
             for call, answer in zip(calls, answers, strict=True)
         ]
-        steps = tuple(_step(prop, trials) for prop in self.properties)
+        steps = _said_once([_step(prop, trials) for prop in self.properties])
         mistake = "" if all(step.passed for step in steps) else self._recognise(trials)
         return Report(self.name, steps, mistake, points=points)
 
@@ -150,11 +150,20 @@ class Exercise:
         """Return the sentence of the first known mistake that gives these very answers."""
         answered = [trial for trial in trials if not trial.answer.kind]
         for mistake in self.mistakes:
-            wrong = [_perform_or_none(mistake.wrong, trial.call) for trial in answered]
-            tells = any(not same(w, t.expected) for w, t in zip(wrong, answered, strict=True))
-            if tells and all(same(t.value, w) for w, t in zip(wrong, answered, strict=True)):
+            if _explains(mistake.wrong, answered):
                 return mistake.message
         return ""
+
+
+def _explains(wrong: Callable, trials: Sequence[Trial]) -> bool:
+    """Say whether a wrong way gives every answer, and at least one that is not right."""
+    tells = False
+    for trial in trials:
+        given = _perform_or_none(wrong, trial.call)
+        if not same(trial.value, given):
+            return False
+        tells = tells or not same(given, trial.expected)
+    return tells
 
 
 def _perform_or_none(wrong: Callable, call: Call) -> Any:
@@ -179,6 +188,16 @@ def _step(prop: Property, trials: Sequence[Trial]) -> Step:
     troubles = [trial.answer.trouble for trial in chosen if trial.answer.kind]
     complaint = troubles[0] if troubles else _complaint(prop, chosen)
     return Step(prop.title, complaint is None, complaint or "", prop.weight)
+
+
+def _said_once(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Leave out a message that an earlier step has said already."""
+    said: set[str] = set()
+    told = []
+    for step in steps:
+        told.append(replace(step, message="As above.") if step.message in said - {""} else step)
+        said.add(step.message)
+    return tuple(told)
 
 
 def _complaint(prop: Property, trials: Sequence[Trial]) -> str | None:

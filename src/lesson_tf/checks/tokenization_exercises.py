@@ -1,208 +1,57 @@
-"""What the exercises of chapter 2 must satisfy: one merge, encoding by rank, a tied embedding."""
+"""What two exercises of chapter 2 must satisfy: encoding by rank, a tied embedding."""
 
-from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
 
-from lesson_tf.byte_pair_encoding import BPETokenizer, count_pairs, join_pair
+from lesson_tf.byte_pair_encoding import BYTE_SYMBOLS, BPETokenizer
 from lesson_tf.checks.answers import Call
 from lesson_tf.checks.closeness import same
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Variant
-from lesson_tf.checks.properties import agrees, has_shape
-
-Pair = tuple[str, str]
-Words = list[list[str]]
-
-
-def _letters(generator: Generator, count: int) -> list[str]:
-    """Draw different letters."""
-    return [chr(97 + int(i)) for i in torch.randperm(26, generator=generator)[:count]]
-
-
-def _number(generator: Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=generator))
-
-
-# --- One merge ----------------------------------------------------------------------------------------
-
-
-def _merge_calls(generator: Generator) -> list[Call]:
-    a, b, c, d = sorted(_letters(generator, 4))
-    many = _number(generator, 4, 9)
-    drawn = [
-        [(a, b, c)[_number(generator, 0, 2)] for _ in range(_number(generator, 2, 7))]
-        for _ in range(6)
-    ]
-    return [
-        Call({"words": drawn, "counts": [_number(generator, 1, 5) for _ in drawn]}),
-        Call({"words": [[a, a, a, b], [a, a]], "counts": [many, 2]}, "repeats"),
-        Call({"words": [[c, a, b, c, a, b], [a, b]], "counts": [many, many]}, "twice"),
-        Call({"words": [[a], [b, c]], "counts": [many, 2]}, "borders"),
-        Call({"words": [[c, d], [a, b, a, b]], "counts": [many, 1]}, "counts"),
-        Call({"words": [[b, a, c], [c, b, a], [a, c]], "counts": [many, 1, 1]}, "tie"),
-        Call({"words": [[a, b + c], [a, b, c]], "counts": [many, 1]}, "longer"),
-    ]
-
-
-def _one_merge(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    symbols = sorted({symbol for word in words for symbol in word})
-    ids = {symbol: place for place, symbol in enumerate(symbols)}
-    as_ids = [[ids[symbol] for symbol in word] for word in words]
-    pairs = count_pairs(as_ids, counts)
-    # Of equally frequent pairs the smallest: ids follow the order of the symbols.
-    best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-    names = [*symbols, symbols[best[0]] + symbols[best[1]]]
-    merged = [[names[i] for i in join_pair(word, best, len(symbols))] for word in as_ids]
-    return (names[best[0]], names[best[1]]), merged
-
-
-def _counted(words: Words, counts: list[int]) -> Counter[Pair]:
-    pairs: Counter[Pair] = Counter()
-    for word, count in zip(words, counts, strict=True):
-        for pair in pairwise(word):
-            pairs[pair] += count
-    return pairs
-
-
-def _smallest_best(pairs: Counter[Pair]) -> Pair:
-    return min(pairs, key=lambda pair: (-pairs[pair], pair))
-
-
-def _joined(word: list[str], pair: Pair) -> list[str]:
-    ids = {symbol: place for place, symbol in enumerate(dict.fromkeys([*word, *pair]))}
-    names = [*ids, pair[0] + pair[1]]
-    as_ids = [ids[symbol] for symbol in word]
-    return [names[i] for i in join_pair(as_ids, (ids[pair[0]], ids[pair[1]]), len(ids))]
-
-
-def _overlapping(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    best = _smallest_best(_counted(words, counts))
-    merged = []
-    for word in words:
-        new, used = [], False
-        for place, symbol in enumerate(word):
-            starts = tuple(word[place : place + 2]) == best
-            if starts:
-                new.append(best[0] + best[1])
-            elif not used:
-                new.append(symbol)
-            used = starts
-        merged.append(new)
-    return best, merged
-
-
-def _first_only(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    best = _smallest_best(_counted(words, counts))
-    merged = []
-    for word in words:
-        places = [place for place, pair in enumerate(pairwise(word)) if pair == best]
-        at = places[0] if places else len(word)
-        merged.append([*word[:at], *([best[0] + best[1]] if places else []), *word[at + 2 :]])
-    return best, merged
-
-
-def _across_words(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    text = [s for word, count in zip(words, counts, strict=True) for s in word * count]
-    best = _smallest_best(Counter(pairwise(text)))
-    return best, [_joined(word, best) for word in words]
-
-
-def _without_counts(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    best = _smallest_best(_counted(words, [1] * len(words)))
-    return best, [_joined(word, best) for word in words]
-
-
-def _first_met(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    pairs = _counted(words, counts)
-    best = max(pairs, key=pairs.__getitem__)
-    return best, [_joined(word, best) for word in words]
-
-
-def _not_joined(words: Words, counts: list[int]) -> tuple[Pair, Words]:
-    return _smallest_best(_counted(words, counts)), words
-
-
-def _letters_are_kept(trials) -> str | None:
-    """Complain if the words no longer spell what they spelled."""
-    for trial in trials:
-        given = ["".join(word) for word in trial.call.arguments["words"]]
-        if ["".join(word) for word in trial.value[1]] != given:
-            return f"With {trial.call.words()} the words do not spell the same any more."
-        if trial.value[1] == trial.call.arguments["words"]:
-            return f"With {trial.call.words()} nothing was joined."
-    return None
-
-
-one_merge = Exercise(
-    name="One merge",
-    attempt="one_merge",
-    reference=_one_merge,
-    calls=_merge_calls,
-    properties=(
-        has_shape("It returns a pair: the two symbols, and the words."),
-        agrees("The pair is the most frequent one within words.", pick=lambda found: found[0]),
-        Property("Words spell the same, with fewer symbols.", _letters_are_kept, weight=1),
-        agrees("The pair is joined wherever it stands.", pick=lambda found: found[1]),
-    ),
-    mistakes=(
-        Mistake(
-            "pairs overlap: of `a a a` only the first two are joined. After a join, go on behind it.",
-            _overlapping,
-        ),
-        Mistake(
-            "the pair is joined only where it stands first in a word; go on to the word's end.",
-            _first_only,
-        ),
-        Mistake(
-            "pairs are counted across the border of two words: count inside each word alone.",
-            _across_words,
-        ),
-        Mistake(
-            "the counts play no part: a word that occurs five times holds each of its pairs five times.",
-            _without_counts,
-        ),
-        Mistake(
-            "of equally frequent pairs the first one met is taken; take the smallest one, as Python "
-            "orders pairs.",
-            _first_met,
-        ),
-        Mistake("the pair is right, and the words are as they were: join it in them.", _not_joined),
-    ),
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
+from lesson_tf.checks.one_merge_exercise import (
+    Pair,
+    draw_letters,
+    draw_number,
+    join_as_text,
+    join_first,
+    join_symbols,
 )
+from lesson_tf.checks.properties import agrees, has_shape, kind_of
 
 # --- Encode by rank -----------------------------------------------------------------------------------
 
 
 def _rank_calls(generator: Generator) -> list[Call]:
-    a, b, c, d = _letters(generator, 4)
+    a, b, c, d = draw_letters(generator, 4)
     merges = [(b, c), (a, b), (a + b, c), (a, b + c), (b + c, d), (d, a)]
-    tail = "".join((a, b, c, d)[_number(generator, 0, 3)] for _ in range(6))
+    tail = "".join((a, b, c, d)[draw_number(generator, 0, 3)] for _ in range(6))
     trained = BPETokenizer.train(_text(generator, (a, b, c, d)), vocab_size=256 + 8).merges
-    long = "".join((a, b, c, d)[_number(generator, 0, 3)] for _ in range(14))
+    long = "".join((a, b, c, d)[draw_number(generator, 0, 3)] for _ in range(14))
+    # Short ones first: a report cites the first that goes wrong.
     return [
+        Call({"word": d, "merges": [(a, b)]}, "one letter"),
+        Call({"word": a + c, "merges": []}, "no merges"),
+        Call({"word": a + b + c, "merges": [(b, c), (a, b)]}, "short"),
         Call({"word": a + b + c, "merges": merges}, "short"),
-        Call({"word": a + b + c + d + a + b + c + tail, "merges": merges}),
         Call({"word": a + b + a + b + a, "merges": [(a, b), (a + b, a + b), (b, a)]}, "again"),
         Call({"word": c * 5, "merges": [(c, c), (c + c, c), (c + c, c + c)]}, "repeats"),
+        Call({"word": a + b + c + d + a + b + c + tail, "merges": merges}),
         Call({"word": long, "merges": trained}, "trained"),
-        Call({"word": d, "merges": merges}, "one letter"),
-        Call({"word": a + c, "merges": []}, "no merges"),
     ]
 
 
 def _text(generator: Generator, letters: tuple[str, ...]) -> str:
     return " ".join(
-        "".join(letters[_number(generator, 0, 3)] for _ in range(_number(generator, 2, 8)))
+        "".join(letters[draw_number(generator, 0, 3)] for _ in range(draw_number(generator, 2, 8)))
         for _ in range(60)
     )
 
 
 def _encode_by_rank(word: str, merges: list[Pair]) -> list[str]:
-    bytes_alone = BPETokenizer.train("", vocab_size=256).vocabulary
     made = dict.fromkeys(left + right for left, right in merges)
-    vocabulary = {token: place for place, token in enumerate([*bytes_alone, *made])}
+    vocabulary = {token: place for place, token in enumerate([*BYTE_SYMBOLS, *made])}
     return BPETokenizer(vocabulary, merges).tokenize(word)
 
 
@@ -236,27 +85,39 @@ def _by_rank(word: str, merges: list[Pair], key) -> list[str]:
         known = [pair for pair in pairwise(tokens) if pair in ranks]
         if not known:
             return tokens
-        tokens = _joined(tokens, min(known, key=lambda pair: key(ranks[pair])))
+        tokens = join_symbols(tokens, min(known, key=lambda pair: key(ranks[pair])))
 
 
 def _one_merge_only(word: str, merges: list[Pair]) -> list[str]:
     tokens, ranks = list(word), {pair: rank for rank, pair in enumerate(merges)}
     known = [pair for pair in pairwise(tokens) if pair in ranks]
-    return _joined(tokens, min(known, key=ranks.__getitem__)) if known else tokens
+    return join_symbols(tokens, min(known, key=ranks.__getitem__)) if known else tokens
+
+
+def _once_each(join: Callable[[list[str], Pair], list[str]]):
+    """Return encoding that goes through the merges once, and joins each in its own way."""
+
+    def encode_by_rank(word: str, merges: list[Pair]) -> list[str]:
+        tokens = list(word)
+        for merge in merges:
+            tokens = join(tokens, merge)
+        return tokens
+
+    return encode_by_rank
 
 
 def _letters_only(word: str, merges: list[Pair]) -> list[str]:
     return list(word)
 
 
-def _spells_the_word(trials) -> str | None:
-    """Complain if the tokens do not spell the word, or none of them is longer than a letter."""
+def _spells_the_word(trials: Sequence[Trial]) -> str | None:
+    """Complain if the tokens are no list, do not spell the word, or are all single letters."""
     for trial in trials:
-        if (
-            not isinstance(trial.value, list)
-            or "".join(trial.value) != trial.call.arguments["word"]
-        ):
-            return f"With {trial.call.words()} the tokens do not spell the word."
+        with_what = f"With {trial.call.words()}"
+        if not isinstance(trial.value, list):
+            return f"{with_what} it returns {kind_of(trial.value)}; a list of tokens is wanted."
+        if "".join(trial.value) != trial.call.arguments["word"]:
+            return f"{with_what} the tokens do not spell the word."
     if all(len(token) == 1 for trial in trials for token in trial.value):
         return "Nothing was ever joined."
     return None
@@ -268,7 +129,7 @@ encode_by_rank = Exercise(
     reference=_encode_by_rank,
     calls=_rank_calls,
     properties=(
-        Property("The tokens spell the word.", _spells_the_word),
+        Property("It returns a list of tokens that spell the word.", _spells_the_word),
         agrees(
             "A word to which no merge applies stays in letters.",
             ("one letter", "no merges"),
@@ -291,6 +152,14 @@ encode_by_rank = Exercise(
             "the merge learned last is applied first: the lowest rank comes first.", _latest_first
         ),
         Mistake("only one merge is applied: go on until no pair is known.", _one_merge_only),
+        Mistake(
+            "each merge is applied at one place only: join the pair wherever it stands in the word.",
+            _once_each(join_first),
+        ),
+        Mistake(
+            "pairs are joined as text, so `a b` is found inside `a bc` too: compare whole tokens.",
+            _once_each(join_as_text),
+        ),
         Mistake("no merge is applied: these are the letters.", _letters_only),
     ),
 )
@@ -312,17 +181,17 @@ def _tied_calls(generator: Generator) -> list[Call]:
     return [call(11, 6, 2, 5), call(7, 9, 3, 4), call(8, 8, 2, 3, "square")]
 
 
-def _tied(*, factor=0.5, transposed=False, scaled_logits=False, temperature=1.0):
+def _tied(*, factor=0.5, axis=1, transposed=False, logits_factor=0.0, temperature=1.0):
     def tied_embedding(table: Tensor, token_ids: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        scale = table.shape[1] ** factor
         logits = torch.nn.functional.linear(hidden, table.T if transposed else table)
-        return table[token_ids] * scale, logits * (scale if scaled_logits else 1.0) / temperature
+        logits = logits * table.shape[1] ** logits_factor / temperature
+        return table[token_ids] * table.shape[axis] ** factor, logits
 
     return tied_embedding
 
 
-def _one_table(trials) -> str | None:
-    """Complain unless each logit is a product with a row of the table, on the square one too."""
+def _ranks_the_tokens(trials: Sequence[Trial]) -> str | None:
+    """Complain if the highest logit is another token's: no scale of the logits can cause that."""
     for trial in trials:
         if not same(trial.value[1].argmax(-1), trial.expected[1].argmax(-1)):
             return f"With {trial.call.words()} the highest logit belongs to another token."
@@ -337,7 +206,7 @@ tied_embedding = Exercise(
     properties=(
         has_shape("It returns vectors (batch, length, d_model) and logits (batch, length, vocab)."),
         agrees("The vectors are rows of the table times √d_model.", pick=lambda pair: pair[0]),
-        Property("The highest logit belongs to the nearest row.", _one_table),
+        Property("The highest logit belongs to the right token.", _ranks_the_tokens),
         agrees("The logits are products with the rows.", pick=lambda pair: pair[1]),
     ),
     mistakes=(
@@ -347,13 +216,32 @@ tied_embedding = Exercise(
         ),
         Mistake("the rows are divided by √d_model; multiply them by it.", _tied(factor=-0.5)),
         Mistake(
-            "the table is turned the wrong way: each token's logit is the product with its *row*, so the "
+            "the table is turned the wrong way: each token's logit is the product with its row, so the "
             "table is transposed once, `hidden @ table.T`.",
             _tied(transposed=True),
         ),
         Mistake(
             "the logits are scaled as well: √d_model belongs to the looked-up vectors alone.",
-            _tied(scaled_logits=True),
+            _tied(logits_factor=0.5),
+        ),
+        Mistake(
+            "the logits are divided by √d_model: the plain product with the rows is wanted.",
+            _tied(logits_factor=-0.5),
+        ),
+        Mistake(
+            "the factor stands on the wrong side: multiply the looked-up vectors by √d_model, not the "
+            "logits.",
+            _tied(factor=0.0, logits_factor=0.5),
+        ),
+        Mistake(
+            "the factor is the square root of the number of tokens; take that of d_model, the length "
+            "of a row.",
+            _tied(axis=0),
+        ),
+        Mistake(
+            "two at once: the factor √d_model is missing, and the table is turned the wrong way. Each "
+            "token's logit is the product with its row, `hidden @ table.T`.",
+            _tied(factor=0.0, transposed=True),
         ),
         Mistake("the factor is d_model; its square root is wanted.", _tied(factor=1.0)),
     ),
