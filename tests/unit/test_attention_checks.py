@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention as torch_attention
 
 from lesson_tf import checks
+from lesson_tf.checks.answers import answer_all
 
 # --- Right, in other ways ---------------------------------------------------------------------------
 
@@ -98,6 +99,46 @@ def naive_softmax(query, key, value):
     return weights @ value, weights
 
 
+def multiplied(query, key, value):
+    weights = torch.softmax(query @ key.mT * math.sqrt(query.size(-1)), dim=-1)
+    return weights @ value, weights
+
+
+def by_width_of_values(query, key, value):
+    weights = (query @ key.mT / math.sqrt(value.size(-1))).softmax(-1)
+    return weights @ value, weights
+
+
+def by_number_of_keys(query, key, value):
+    weights = (query @ key.mT / math.sqrt(key.size(-2))).softmax(-1)
+    return weights @ value, weights
+
+
+def axis_one(query, key, value):
+    weights = torch.softmax(query @ key.mT / math.sqrt(query.size(-1)), dim=1)
+    return weights @ value, weights
+
+
+def axis_zero(query, key, value):
+    weights = torch.softmax(query @ key.mT / math.sqrt(query.size(-1)), dim=0)
+    return weights @ value, weights
+
+
+def divided_late(query, key, value):
+    weights = torch.softmax(query @ key.mT, dim=-1) / math.sqrt(query.size(-1))
+    return weights @ value, weights
+
+
+def no_softmax(query, key, value):
+    scores = query @ key.mT / math.sqrt(query.size(-1))
+    return scores @ value, scores
+
+
+def scores_for_weights(query, key, value):
+    scores = torch.einsum("...qd,...kd->...qk", query, key) / math.sqrt(query.size(-1))
+    return torch_attention(query, key, value), scores
+
+
 def output_alone(query, key, value):
     return attention_by_einsum(query, key, value)[0]
 
@@ -113,6 +154,11 @@ def tokens_mixed(x, heads):
 
 def dealt_like_cards(x, heads):
     return torch.stack([x[..., head::heads] for head in range(heads)], dim=1)
+
+
+def turned_then_cut(x, heads):
+    batch, length, d_model = x.shape
+    return x.permute(0, 2, 1).reshape(batch, heads, length, d_model // heads)
 
 
 def inverted(token_ids, pad_id):
@@ -141,11 +187,40 @@ def padded_rows(token_ids, pad_id):
     return torch.ones(length, length).tril().bool() & (token_ids != pad_id)[:, None, :, None]
 
 
+def causal_inverted(token_ids, pad_id):
+    length = token_ids.shape[1]
+    return torch.ones(length, length).triu(1).bool() & (token_ids != pad_id)[:, None, None]
+
+
+def padding_inverted(token_ids, pad_id):
+    length = token_ids.shape[1]
+    return torch.ones(length, length).tril().bool() & (token_ids == pad_id)[:, None, None]
+
+
+def no_past(token_ids, pad_id):
+    batch, length = token_ids.shape
+    return (token_ids != pad_id)[:, None, None, :].expand(batch, 1, length, length)
+
+
+def either(token_ids, pad_id):
+    length = token_ids.shape[1]
+    return torch.ones(length, length).tril().bool() | (token_ids != pad_id)[:, None, None]
+
+
+def rows_as_well(token_ids, pad_id):
+    real = token_ids != pad_id
+    return mask_in_loops(token_ids, pad_id) & real[:, None, :, None]
+
+
+def padding_is_zero(token_ids, pad_id):
+    return mask_in_loops(token_ids, 0)
+
+
 def of_numbers(token_ids, pad_id):
     return mask_in_loops(token_ids, pad_id).float()
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     ("check", "attempt", "words"),
     [
         (checks.attention, no_scale, "the scale is missing: divide the scores by the square root"),
@@ -153,23 +228,57 @@ def of_numbers(token_ids, pad_id):
         (checks.attention, no_scale_and_other_axis, "two at once"),
         (checks.attention, divided_by_width, "its square root is wanted"),
         (checks.attention, naive_softmax, "it holds inf or nan"),
+        (checks.attention, naive_softmax, "the exponentials overflow"),
+        (checks.attention, multiplied, "multiplied by the square root of d_k; divide"),
+        (checks.attention, by_width_of_values, "the scale comes from the width of the values"),
+        (checks.attention, by_number_of_keys, "the scale comes from the number of keys"),
+        (checks.attention, axis_one, "the axis of the softmax is counted from the front"),
+        (checks.attention, axis_zero, "the softmax runs over the first axis"),
+        (checks.attention, divided_late, "the division comes after the softmax"),
+        (checks.attention, no_softmax, "the softmax is missing"),
+        (checks.attention, scores_for_weights, "scores are returned in the place of the weights"),
         (checks.attention, output_alone, "returns a tensor (5, 3); a pair"),
         (checks.split_heads, no_transpose, "the transpose is missing"),
         (checks.split_heads, tokens_mixed, "tokens are mixed"),
         (checks.split_heads, dealt_like_cards, "dealt out like cards"),
+        (checks.split_heads, turned_then_cut, "the axes are swapped before the cut"),
         (checks.two_masks, inverted, "the mask is inverted"),
         (checks.two_masks, upper, "the past is hidden and the future allowed"),
         (checks.two_masks, no_diagonal, "the diagonal is hidden: a token may look at itself"),
         (checks.two_masks, no_padding, "the padding is still allowed"),
         (checks.two_masks, padded_rows, "the padding belongs to the last axis"),
+        (checks.two_masks, causal_inverted, "the causal half is inverted"),
+        (checks.two_masks, padding_inverted, "the padding half is inverted"),
+        (checks.two_masks, no_past, "the future is still allowed"),
+        (checks.two_masks, either, "both are wanted: `&`, not `|`"),
+        (checks.two_masks, rows_as_well, "padded queries are hidden as well"),
+        (checks.two_masks, padding_is_zero, "the padding is taken to be 0"),
         (checks.two_masks, of_numbers, "of truth values is wanted"),
     ],
     ids=lambda value: getattr(value, "__name__", "") or str(value)[:20],
 )
+
+
+@WRONG
 def test_each_mistake_is_told_in_its_own_words(check, attempt, words):
     report = check(attempt, points=4)
     assert not report and report.earned < 4
     assert words in str(report), str(report)
+
+
+@WRONG
+def test_it_is_told_with_other_inputs_too(check, attempt, words):
+    for seed in range(1, 21):
+        calls = check.calls_from(seed)
+        report = check.judge(calls, answer_all(attempt, calls))
+        assert not report and words in str(report), f"seed {seed}: {report}"
+
+
+def test_every_known_mistake_is_tried_by_an_attempt_of_a_learner():
+    tried = {(check.name, check(attempt).mistake) for check, attempt, _ in WRONG.args[1]}
+    for check in (checks.attention, checks.split_heads, checks.two_masks):
+        for mistake in check.mistakes:
+            assert (check.name, mistake.message) in tried, mistake.message
 
 
 @pytest.mark.parametrize("number", range(1, 6))
@@ -191,3 +300,5 @@ def test_the_references_agree_with_torch():
     assert torch.allclose(output, torch_attention(query, key, value), atol=1e-6)
     x = torch.randn(2, 5, 12)
     assert checks.split_heads.reference(x, 3).equal(torch.stack(x.split(4, -1), 1))
+    token_ids = torch.tensor([[5, 7, 3, 0], [2, 4, 0, 0]])
+    assert checks.two_masks.reference(token_ids, 0).equal(mask_in_loops(token_ids, 0))

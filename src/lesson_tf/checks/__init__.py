@@ -2,18 +2,17 @@
 
 from lesson_tf.checks.attention_exercises import attention, split_heads, two_masks
 from lesson_tf.checks.beam_search_exercise import beam_search
+from lesson_tf.checks.cached_step_exercise import cached_step
 from lesson_tf.checks.exercise import Exercise
-from lesson_tf.checks.flow_exercises import cached_step, layer_norm, shifted_loss
+from lesson_tf.checks.flow_exercises import shifted_loss
+from lesson_tf.checks.gradient_by_distance_exercise import gradient_by_distance
+from lesson_tf.checks.layer_norm_exercise import layer_norm
 from lesson_tf.checks.one_merge_exercise import one_merge
 from lesson_tf.checks.positional_encoding_exercises import offset_rotation, sinusoidal_table
 from lesson_tf.checks.report import Report
 from lesson_tf.checks.rotary_exercise import rotary
 from lesson_tf.checks.tokenization_exercises import encode_by_rank, tied_embedding
-from lesson_tf.checks.why_it_works_exercises import (
-    combined_gradient,
-    fit_exponent,
-    gradient_by_distance,
-)
+from lesson_tf.checks.why_it_works_exercises import combined_gradient, fit_exponent
 
 EXERCISES: dict[str, Exercise] = {
     "attention": attention,

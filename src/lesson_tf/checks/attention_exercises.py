@@ -1,5 +1,7 @@
 """What the exercises of chapter 1 must satisfy: attention, heads as a reshape, two masks."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
@@ -26,15 +28,39 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tenso
     return scaled_dot_product_attention(query, key, value)
 
 
-def _wrong_attention(scale: bool = True, axis: int = -1, exponent: float = 0.5):
+def _d_k(query: Tensor, key: Tensor, value: Tensor) -> int:
+    return query.shape[-1]
+
+
+def _wrong_attention(exponent: float = 0.5, axis: int = -1, size: Callable[..., int] = _d_k):
+    """Return attention whose softmax runs along `axis`, of scores divided by a power of a size."""
+
     def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        scores = query @ key.mT
-        if scale:
-            scores = scores / query.shape[-1] ** exponent
+        scores = query @ key.mT / size(query, key, value) ** exponent
         weights = scores.softmax(axis)
         return weights @ value, weights
 
     return attention
+
+
+def _weighted_by(weigh: Callable[[Tensor, float], Tensor]):
+    """Return attention whose weights are made otherwise, from undivided scores and the root of d_k."""
+
+    def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        weights = weigh(query @ key.mT, query.shape[-1] ** 0.5)
+        return weights @ value, weights
+
+    return attention
+
+
+def _exponentials_shared(scores: Tensor, root: float) -> Tensor:
+    exponentials = (scores / root).exp()
+    return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+def _scores_for_weights(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    return scores.softmax(-1) @ value, scores
 
 
 def _tempered(temperature: float):
@@ -59,7 +85,7 @@ attention = Exercise(
     mistakes=(
         Mistake(
             "the scale is missing: divide the scores by the square root of d_k, the width of a key.",
-            _wrong_attention(scale=False),
+            _wrong_attention(exponent=0.0),
         ),
         Mistake(
             "the softmax runs over the queries: each query shares its attention among the keys, so its "
@@ -72,7 +98,44 @@ attention = Exercise(
         ),
         Mistake(
             "two at once: the scale is missing, and the softmax runs over the queries.",
-            _wrong_attention(scale=False, axis=-2),
+            _wrong_attention(exponent=0.0, axis=-2),
+        ),
+        Mistake(
+            "the scores are multiplied by the square root of d_k; divide by it.",
+            _wrong_attention(exponent=-0.5),
+        ),
+        Mistake(
+            "the scale comes from the width of the values; d_k is the width of a key.",
+            _wrong_attention(size=lambda query, key, value: value.shape[-1]),
+        ),
+        Mistake(
+            "the scale comes from the number of keys; d_k is the width of one key.",
+            _wrong_attention(size=lambda query, key, value: key.shape[-2]),
+        ),
+        Mistake(
+            "the axis of the softmax is counted from the front: 1 is another axis as soon as there are "
+            "axes for batch and heads. Count from the back: the keys are always at -1.",
+            _wrong_attention(axis=1),
+        ),
+        Mistake(
+            "the softmax runs over the first axis; the keys are on the last one, at -1.",
+            _wrong_attention(axis=0),
+        ),
+        Mistake(
+            "the division comes after the softmax, so no row sums to 1: divide the scores, before it.",
+            _weighted_by(lambda scores, root: scores.softmax(-1) / root),
+        ),
+        Mistake(
+            "the softmax is missing: scores become weights by a softmax over the keys.",
+            _weighted_by(lambda scores, root: scores / root),
+        ),
+        Mistake(
+            "the exponentials overflow: use `softmax`, or subtract each row's largest score first.",
+            _weighted_by(_exponentials_shared),
+        ),
+        Mistake(
+            "the scores are returned in the place of the weights: return what the softmax gives.",
+            _scores_for_weights,
         ),
     ),
     variants=tuple(
@@ -120,6 +183,11 @@ def _interleaved(x: Tensor, heads: int) -> Tensor:
     return x.view(batch, length, d_model // heads, heads).permute(0, 3, 1, 2)
 
 
+def _turned(x: Tensor, heads: int) -> Tensor:
+    batch, length, d_model = x.shape
+    return x.mT.reshape(batch, heads, length, d_model // heads)
+
+
 split_heads = Exercise(
     name="Heads as a reshape",
     attempt="split_heads",
@@ -151,6 +219,11 @@ split_heads = Exercise(
             "should get the first d_k columns.",
             _interleaved,
         ),
+        Mistake(
+            "the axes are swapped before the cut, so that a row mixes several tokens. View "
+            "as (batch, length, heads, d_k) first, then swap length and heads.",
+            _turned,
+        ),
     ),
 )
 
@@ -163,6 +236,8 @@ def _mask_calls(generator: Generator) -> list[Call]:
 
     padded, late = ids(2, 5), ids(3, 6)
     padded[0, 3:] = 0
+    # Padding at the end is hidden from real tokens by the causal mask alone: some must stand in front.
+    late[0, :2] = 7
     late[1, 4:] = 7
     late[2, 1:] = 7
     return [
@@ -176,16 +251,17 @@ def _decoder_mask(token_ids: Tensor, pad_id: int) -> Tensor:
     return causal_mask(token_ids.shape[1]) & padding_mask(token_ids, pad_id)
 
 
-def _wrong_mask(*, inverted=False, strict=False, future=False, padding=True, rows=False):
+def _wrong_mask(combine: Callable[[Tensor, Tensor], Tensor]):
+    """Return a mask made otherwise from the past, (length, length), and the keys that are no padding."""
+
     def decoder_mask(token_ids: Tensor, pad_id: int) -> Tensor:
-        length = token_ids.shape[1]
-        allowed = torch.ones(length, length, dtype=torch.bool).tril(-1 if strict else 0)
-        allowed = allowed.mT if future else allowed
-        seen = (token_ids != pad_id)[:, None, :, None] if rows else padding_mask(token_ids, pad_id)
-        mask = allowed & seen if padding else allowed.expand(len(token_ids), 1, length, length)
-        return ~mask if inverted else mask
+        return combine(causal_mask(token_ids.shape[1]), padding_mask(token_ids, pad_id))
 
     return decoder_mask
+
+
+def _with_padding_zero(token_ids: Tensor, pad_id: int) -> Tensor:
+    return _decoder_mask(token_ids, 0)
 
 
 def _is_causal(trials) -> str | None:
@@ -215,17 +291,45 @@ two_masks = Exercise(
     mistakes=(
         Mistake(
             "the mask is inverted: in this course True means that attention is allowed.",
-            _wrong_mask(inverted=True),
+            _wrong_mask(lambda past, seen: ~(past & seen)),
         ),
-        Mistake("the diagonal is hidden: a token may look at itself.", _wrong_mask(strict=True)),
+        Mistake(
+            "the diagonal is hidden: a token may look at itself.",
+            _wrong_mask(lambda past, seen: past.tril(-1) & seen),
+        ),
         Mistake(
             "the past is hidden and the future allowed: keep the lower triangle.",
-            _wrong_mask(future=True),
+            _wrong_mask(lambda past, seen: past.mT & seen),
         ),
-        Mistake("the padding is still allowed.", _wrong_mask(padding=False)),
+        Mistake(
+            "the causal half is inverted: an upper triangle marks what is hidden, and True means allowed.",
+            _wrong_mask(lambda past, seen: ~past & seen),
+        ),
+        Mistake(
+            "the padding half is inverted: only padding is allowed. Compare with `!=`, not with `==`.",
+            _wrong_mask(lambda past, seen: past & ~seen),
+        ),
+        Mistake(
+            "the padding is still allowed: hide the keys that are padding, too.",
+            _wrong_mask(lambda past, seen: past & torch.ones_like(seen)),
+        ),
+        Mistake(
+            "the future is still allowed: hide the keys behind each query, too.",
+            _wrong_mask(lambda past, seen: torch.ones_like(past) & seen),
+        ),
+        Mistake(
+            "a key is allowed here if it is no later or no padding; both are wanted: `&`, not `|`.",
+            _wrong_mask(lambda past, seen: past | seen),
+        ),
         Mistake(
             "padded queries are hidden, and padded keys are not: the padding belongs to the last axis.",
-            _wrong_mask(rows=True),
+            _wrong_mask(lambda past, seen: past & seen.mT),
         ),
+        Mistake(
+            "padded queries are hidden as well, and a row that allows nothing has no softmax: hide padded "
+            "keys alone.",
+            _wrong_mask(lambda past, seen: past & seen & seen.mT),
+        ),
+        Mistake("the padding is taken to be 0: compare with `pad_id`.", _with_padding_zero),
     ),
 )

@@ -1,16 +1,21 @@
 """What the exercise on beam search in chapter 4 must satisfy."""
 
+from collections.abc import Callable
+from itertools import chain
+
 import torch
 from torch import Generator, Tensor
 
 from lesson_tf import decoding
 from lesson_tf.checks.answers import Call
 from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial
-from lesson_tf.checks.properties import agrees
+from lesson_tf.checks.properties import agrees, kind_of
 from lesson_tf.transformer import LanguageModel
 from lesson_tf.transformer_config import TransformerConfig
 
 BOS, EOS = 1, 2  # 0 is padding, and never read
+MARGIN = 1e-3  # nats between what is kept and what is not
+Text = tuple[list[int], float, int]  # ids, total, last token
 
 
 class _TableModel(LanguageModel):
@@ -18,7 +23,9 @@ class _TableModel(LanguageModel):
 
     def __init__(self, table: Tensor):
         vocab = len(table)
-        super().__init__(TransformerConfig(source_vocab=vocab, target_vocab=vocab, d_model=8))
+        super().__init__(
+            TransformerConfig(vocab, vocab, d_model=8, heads=1, d_ff=1, decoder_layers=1)
+        )
         self.table = table
 
     def forward(self, token_ids: Tensor, cache=None) -> Tensor:
@@ -30,6 +37,9 @@ def _beam_search(log_probabilities: Tensor, bos_id: int, eos_id: int, width: int
     settings = {"width": width, "max_new_tokens": steps, "eos_id": eos_id, "use_cache": False}
     [found] = decoding.beam_search(model, [[bos_id]], **settings)
     return found[0].token_ids
+
+
+# --- Calls ------------------------------------------------------------------------------------------
 
 
 def _rows(generator: Generator, vocab: int, likely: dict[int, dict[int, float]]) -> Tensor:
@@ -44,20 +54,31 @@ def _rows(generator: Generator, vocab: int, likely: dict[int, dict[int, float]])
 
 
 def _calls(generator: Generator) -> list[Call]:
-    a, b, c = (torch.randperm(4, generator=generator)[:3] + 3).tolist()
+    a, b, c, d = (torch.randperm(4, generator=generator) + 3).tolist()
     # Greedy takes a, which leads nowhere; b leads to a sure end.
     trap = {BOS: {a: 0.5, b: 0.4}, b: {c: 0.95}, c: {EOS: 0.95}}
     # To end at once is the likeliest text; a long one is the likelier for each token.
     short = {BOS: {EOS: 0.35, a: 0.6}, a: {b: 0.7}, b: {c: 0.7}, c: {EOS: 0.7, a: 0.2}}
+    # The best text does not end within three steps.
+    cut = {BOS: {a: 0.6, b: 0.35}, a: {c: 0.9}, c: {d: 0.9}, b: {EOS: 0.7}}
+    # The short text wins if the end counts as a token, and loses if it does not.
+    ending = {BOS: {a: 0.6, b: 0.38}, a: {EOS: 0.7}, b: {c: 0.71}, c: {d: 0.71}, d: {EOS: 0.71}}
+    # The long text wins, and would lose if the beginning counted as a token.
+    begun = {BOS: {a: 0.6, b: 0.38}, a: {EOS: 0.65}, b: {c: 0.784}, c: {d: 0.784}, d: {EOS: 0.784}}
     # b and c make the better mean; but whoever writes on after the end finds a very sure way behind a.
     beyond = {BOS: {a: 0.6, b: 0.39}, a: {EOS: 0.7}, b: {c: 0.97}, c: {EOS: 0.97}, EOS: {0: 0.98}}
     beyond[0] = {0: 0.98}
-    tables = [("trap", trap, 2, 6), ("short", short, 3, 6), ("beyond", beyond, 2, 7)]
+    # One text ends at once; both places are needed afterwards, since c is only the second best.
+    places = {BOS: {EOS: 0.33, a: 0.6}, a: {b: 0.5, c: 0.4}, c: {EOS: 0.97}}
+    # Two texts end early, and a better one goes on.
+    late = {BOS: {EOS: 0.45, a: 0.5}, a: {b: 0.68, EOS: 0.3}, b: {c: 0.97}, c: {EOS: 0.97}}
+    # After a, two continuations are better than the one after b; without b's the best mean is lost.
+    shared = {BOS: {a: 0.4, b: 0.35}, a: {c: 0.5, d: 0.45}, b: {EOS: 0.45}, c: {EOS: 0.2}}
+    tables = [("trap", trap, 2, 5), ("short", short, 2, 5), ("short", cut, 2, 3)]
+    tables += [("short", ending, 2, 5), ("short", begun, 2, 5), ("beyond", beyond, 2, 5)]
+    tables += [("beyond", places, 2, 5), ("beyond", late, 2, 5), ("", shared, 2, 3)]
     calls = [_call(_rows(generator, 7, likely), w, s, label) for label, likely, w, s in tables]
-    for width, steps in ((1, 4), (3, 5)):
-        drawn = (1.5 * torch.randn(6, 6, generator=generator)).log_softmax(-1)
-        calls.append(_call(drawn, width, steps))
-    return calls
+    return [*calls, *(_call(_decisive(generator, w, s), w, s) for w, s in ((1, 4), (3, 5)))]
 
 
 def _call(table: Tensor, width: int, steps: int, label: str = "") -> Call:
@@ -67,31 +88,86 @@ def _call(table: Tensor, width: int, steps: int, label: str = "") -> Call:
     )
 
 
-def _searched(table, bos_id, eos_id, width, steps, *, ends=True, power=1.0, keeps_finished=True):
-    """Search, with what people get wrong as options; return texts with the scores, best first."""
-    alive, finished = [([], 0.0, bos_id)], []
+def _decisive(generator: Generator, width: int, steps: int) -> Tensor:
+    """Draw a table in which no two texts tie: the same pairs in another order have the same total."""
+    while True:
+        table = (1.5 * torch.randn(6, 6, generator=generator)).log_softmax(-1)
+        gaps: list[float] = []
+        texts = _all(*_searched(table, BOS, EOS, width, steps, gaps=gaps))
+        means = sorted((total / len(ids) for ids, total, _ in texts), reverse=True)
+        if min([*gaps, *(means[0] - mean for mean in means[1:2])]) > MARGIN:
+            return table
+
+
+# --- What people get wrong --------------------------------------------------------------------------
+
+
+def _searched(
+    table, bos_id, eos_id, width, steps, *, ends=True, places="kept", stops_at=None, gaps=None
+):
+    """Search, with what people get wrong as options; return the finished texts and the others.
+
+    `places`: all places are there at each step ("kept"), or what is finished takes one for good ("fewer"),
+    or as long as its total is high enough ("held"), or each text has as many as all should ("each").
+    `gaps` collects by how much the last continuation that is kept is better than the next one.
+    """
+    alive: list[Text] = [([], 0.0, bos_id)]
+    finished: list[Text] = []
     for _ in range(steps):
-        candidates = [
-            ([*text, token], total + table[last, token].item(), token)
-            for text, total, last in alive
-            for token in range(len(table))
-        ]
-        candidates.sort(key=lambda candidate: -candidate[1])
-        best = candidates[:width]
-        alive = [candidate for candidate in best if not (ends and candidate[2] == eos_id)]
-        finished += [candidate for candidate in best if ends and candidate[2] == eos_id]
-    texts = (finished if keeps_finished else []) + alive
-    return sorted(texts, key=lambda text: -text[1] / len(text[0]) ** power)
+        groups = [_continued(table, text) for text in alive]
+        if places != "each":
+            held = finished if places == "held" else []
+            groups = [_sorted([*held, *chain.from_iterable(groups)])]
+        finished = [] if places == "held" else finished
+        room = width - len(finished) if places == "fewer" else width
+        best = [text for group in groups for text in group[: max(room, 0)]]
+        if gaps is not None and len(groups[0]) > room:
+            gaps.append(groups[0][room - 1][1] - groups[0][room][1])
+        finished = finished + [text for text in best if ends and text[2] == eos_id]
+        alive = [text for text in best if not (ends and text[2] == eos_id)]
+        if stops_at and len(finished) >= stops_at(width):
+            break
+    return finished, alive
 
 
-def _wrong(**options):
-    width_of = options.pop("width", lambda width: width)
-    cut = options.pop("cut", True)
+def _continued(table: Tensor, text: Text) -> list[Text]:
+    ids, total, last = text
+    values = enumerate(table[last].tolist())
+    return _sorted([([*ids, token], total + value, token) for token, value in values])
+
+
+def _sorted(texts: list[Text]) -> list[Text]:
+    return sorted(texts, key=lambda text: -text[1])
+
+
+def _all(finished: list[Text], alive: list[Text]) -> list[Text]:
+    return finished + alive
+
+
+def _finished_first(finished: list[Text], alive: list[Text]) -> list[Text]:
+    return finished or alive
+
+
+def _without_end(ids: list[int]) -> int:
+    return max(1, len(ids) - (ids[-1] == EOS))
+
+
+def _wrong(
+    compared: Callable = _all,
+    length: Callable = len,
+    cut=True,
+    begins=False,
+    always=None,
+    **options,
+):
+    """Return a search that compares other texts, by another length, or returns more than the text."""
 
     def beam_search(log_probabilities, bos_id, eos_id, width, steps):
-        found = _searched(log_probabilities, bos_id, eos_id, width_of(width), steps, **options)
-        text = found[0][0] if found else []
-        return text[: text.index(eos_id)] if cut and eos_id in text else text
+        found = _searched(log_probabilities, bos_id, eos_id, always or width, steps, **options)
+        texts = compared(*found)
+        ids = max(texts, key=lambda text: text[1] / length(text[0]))[0] if texts else []
+        ids = ids[: ids.index(eos_id)] if cut and eos_id in ids else ids
+        return [bos_id, *ids] if begins else ids
 
     return beam_search
 
@@ -100,15 +176,27 @@ def _writes_ids(trials: list[Trial]) -> str | None:
     """Complain unless the result is a list of whole numbers without the tokens of begin and end."""
     for trial in trials:
         given, vocab = trial.call.arguments, len(trial.call.arguments["log_probabilities"])
-        ids = trial.value
-        if not isinstance(ids, list) or not all(type(i) is int and 0 <= i < vocab for i in ids):
-            return f"With {trial.call.words()} the result is no list of ids."
+        ids, with_what = trial.value, f"With {trial.call.words()}"
+        if not isinstance(ids, list):
+            return f"{with_what} it returns {kind_of(ids)}; a list of ids is wanted."
+        if not all(type(i) is int and 0 <= i < vocab for i in ids):
+            return f"{with_what} the list holds something else than ids, which are whole numbers."
         if given["eos_id"] in ids or len(ids) > given["steps"]:
-            return f"With {trial.call.words()} it holds the token of the end, or is too long."
+            return f"{with_what} it holds the token of the end, or is too long."
         if not ids and trial.expected:
-            return f"With {trial.call.words()} the text is empty."
+            return f"{with_what} the text is empty."
     return None
 
+
+_PLACES = (
+    "finished texts go on taking up places: put them aside, and keep `width` continuations again at "
+    "the next step."
+)
+_TOO_EARLY = (
+    "the search stops as soon as {} finished, though a better one may still be on its way: go on while "
+    "a text is unfinished and steps are left."
+)
+_FIRST, _ENOUGH = _TOO_EARLY.format("one text is"), _TOO_EARLY.format("`width` texts are")
 
 beam_search = Exercise(
     name="Beam search",
@@ -119,31 +207,60 @@ beam_search = Exercise(
         Property("It returns a list of ids, without begin and end.", _writes_ids),
         agrees("A wider beam avoids the greedy trap.", on=("trap",), weight=1),
         agrees("Texts are compared by their mean, finished or not.", on=("short",)),
-        agrees("A finished text is not written on.", on=("beyond",)),
-        agrees("Drawn tables are searched as they should be.", on=("",), weight=1),
+        agrees("A finished text is put aside, and the search goes on.", on=("beyond",)),
+        agrees("All texts share the places, in drawn tables, too.", on=("",), weight=1),
     ),
     mistakes=(
         Mistake(
-            "a finished text is written on: after the end token it leaves its place and waits for the others.",
+            "a finished text is written on: after the end token it must be put aside.",
             _wrong(ends=False),
         ),
         Mistake(
-            "a finished text is written on, and the end token stays in it: it leaves its place when it ends.",
+            "a finished text is written on, and the end token stays in it: put a text aside when it ends.",
             _wrong(ends=False, cut=False),
         ),
         Mistake(
             "length is not normalised: every further token lowers a sum, so sums favour short texts. Compare "
             "the means.",
-            _wrong(power=0.0),
+            _wrong(length=lambda ids: 1),
+        ),
+        Mistake(
+            "the end token is not counted in the length: its log probability is part of the total, so divide "
+            "by a number that counts it.",
+            _wrong(length=_without_end),
+        ),
+        Mistake(
+            "the length counts the beginning, which nobody has chosen: divide by the number of chosen tokens.",
+            _wrong(length=lambda ids: len(ids) + 1),
         ),
         Mistake(
             "this is greedy search: at each step keep the best `width` beginnings of all.",
-            _wrong(width=lambda width: 1),
+            _wrong(always=1),
         ),
         Mistake(
-            "finished texts are forgotten: in the end they are compared with those that go on.",
-            _wrong(keeps_finished=False),
+            "each text keeps its own best continuations: the `width` places are shared by all texts.",
+            _wrong(places="each"),
         ),
-        Mistake("the end token stays in the text that is returned.", _wrong(cut=False)),
+        Mistake(_PLACES, _wrong(places="fewer")),
+        Mistake(_PLACES, _wrong(places="held")),
+        Mistake(_FIRST, _wrong(stops_at=lambda width: 1)),
+        Mistake(_FIRST, _wrong(stops_at=lambda width: 1, compared=_finished_first)),
+        Mistake(_ENOUGH, _wrong(stops_at=lambda width: width)),
+        Mistake(_ENOUGH, _wrong(stops_at=lambda width: width, compared=_finished_first)),
+        Mistake(
+            "finished texts are forgotten: in the end they are compared with those that go on.",
+            _wrong(compared=lambda finished, alive: alive),
+        ),
+        Mistake(
+            "only finished texts are compared: those that the last step cut off count as well.",
+            _wrong(compared=_finished_first),
+        ),
+        Mistake(
+            "the end token stays in the text that is returned: leave it out.", _wrong(cut=False)
+        ),
+        Mistake(
+            "the beginning token stays in the text that is returned: leave it out.",
+            _wrong(begins=True),
+        ),
     ),
 )

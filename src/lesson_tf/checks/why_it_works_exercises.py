@@ -1,4 +1,6 @@
-"""What the exercises of chapter 5 must satisfy: an exponent, a gradient of two workers, a gradient at distance."""
+"""What the exercises of chapter 5 must satisfy, but gradients at a distance: an exponent, and two workers."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
@@ -6,6 +8,7 @@ from torch import Generator, Tensor
 from lesson_tf.checks.answers import Call
 from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
 from lesson_tf.checks.properties import agrees, has_shape, unchanged
+from lesson_tf.experiments import parallelism
 
 # --- Fit an exponent ------------------------------------------------------------------------------------
 
@@ -31,22 +34,31 @@ def _fit_calls(generator: Generator) -> list[Call]:
     ]
 
 
-def _slope(x: Tensor, y: Tensor) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    return float(x @ y / (x @ x))
+def _exponent(lengths: list, times: list, warm_up: int) -> float:
+    return parallelism.fit_exponent(lengths[warm_up:], times[warm_up:]).value
 
 
-def _fitted(*, log_x=True, log_y=True, keep_all=False, swapped=False, ends_only=False):
+def _slope(x: Tensor, y: Tensor) -> Tensor:
+    return (x - x.mean()) @ (y - y.mean()) / (x - x.mean()).square().sum()
+
+
+def _fitted(
+    of_lengths: Callable[[Tensor], Tensor] = torch.log,
+    of_times: Callable[[Tensor], Tensor] = torch.log,
+    fit: Callable[[Tensor, Tensor], Tensor] = _slope,
+    kept: Callable[[int], slice] = lambda warm_up: slice(warm_up, None),
+):
+    """Return a fit of some of the points, after other functions than two logarithms, or by another line."""
+
     def exponent(lengths: list, times: list, warm_up: int) -> float:
-        first = 0 if keep_all else warm_up
-        x = torch.tensor(lengths[first:], dtype=torch.float64)
-        y = torch.tensor(times[first:], dtype=torch.float64)
-        x, y = x.log() if log_x else x, y.log() if log_y else y
-        if ends_only:
-            return float((y[-1] - y[0]) / (x[-1] - x[0]))
-        return _slope(y, x) if swapped else _slope(x, y)
+        x, y = (torch.tensor(each, dtype=torch.float64)[kept(warm_up)] for each in (lengths, times))
+        return float(fit(of_lengths(x), of_times(y)))
 
     return exponent
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 def _is_a_number(trials: list[Trial]) -> str | None:
@@ -58,10 +70,15 @@ def _is_a_number(trials: list[Trial]) -> str | None:
     return None
 
 
+_TWO_BASES = "the two logarithms have different bases: take both to the same one."
+_WRONG_END = (
+    "the last points are left out: the warm-up is at the front, the first `warm_up` points."
+)
+
 fit_exponent = Exercise(
     name="Fit an exponent",
     attempt="exponent",
-    reference=_fitted(),
+    reference=_exponent,
     calls=_fit_calls,
     properties=(
         Property("It returns one number, a possible exponent.", _is_a_number),
@@ -80,24 +97,42 @@ fit_exponent = Exercise(
         Mistake(
             "the line is fitted to lengths and times themselves: a power is a straight line only between their "
             "logarithms.",
-            _fitted(log_x=False, log_y=False),
+            _fitted(_as_it_is, _as_it_is),
         ),
         Mistake(
             "only the times have a logarithm: that finds the rate of an exponential. Take both logarithms.",
-            _fitted(log_x=False),
+            _fitted(of_lengths=_as_it_is),
         ),
-        Mistake("only the lengths have a logarithm: take both.", _fitted(log_y=False)),
+        Mistake("only the lengths have a logarithm: take both.", _fitted(of_times=_as_it_is)),
+        Mistake(_TWO_BASES, _fitted(of_lengths=torch.log10)),
+        Mistake(_TWO_BASES, _fitted(of_times=torch.log10)),
+        Mistake(_TWO_BASES, _fitted(of_lengths=torch.log2)),
         Mistake(
             "the warm-up is included: leave out the first `warm_up` points, whose times are not of the work.",
-            _fitted(keep_all=True),
+            _fitted(kept=lambda warm_up: slice(None)),
+        ),
+        Mistake(_WRONG_END, _fitted(kept=lambda warm_up: slice(-warm_up))),
+        Mistake(_WRONG_END, _fitted(kept=lambda warm_up: slice(-warm_up if warm_up else None))),
+        Mistake(
+            "one point is always left out: leave out `warm_up` of them, which may be none or more.",
+            _fitted(kept=lambda warm_up: slice(1, None)),
         ),
         Mistake(
             "the line goes the wrong way round: the exponent says how the time follows the length.",
-            _fitted(swapped=True),
+            _fitted(fit=lambda x, y: _slope(y, x)),
         ),
         Mistake(
-            "the first and the last point alone decide: fit a line to all points, so that noise averages out.",
-            _fitted(ends_only=True),
+            "the first and the last point alone decide (they do in the mean of the slopes between neighbours, too): "
+            "fit a line to all points, so that noise averages out.",
+            _fitted(fit=lambda x, y: (y[-1] - y[0]) / (x[-1] - x[0])),
+        ),
+        Mistake(
+            "the line is forced through the origin, as if c were 1: subtract the mean of each logarithm first.",
+            _fitted(fit=lambda x, y: x @ y / (x @ x)),
+        ),
+        Mistake(
+            "this is the logarithm of c, where the line begins; the exponent is its slope.",
+            _fitted(fit=lambda x, y: y.mean() - _slope(x, y) * x.mean()),
         ),
     ),
 )
@@ -119,38 +154,31 @@ def _gradient_calls(generator: Generator) -> list[Call]:
 
 
 def _combined(gradients: Tensor, examples: Tensor) -> Tensor:
-    weights = examples.to(gradients.dtype) / examples.sum()
-    return weights @ gradients
+    return examples.to(gradients.dtype) / examples.sum() @ gradients
 
 
-def _plain_mean(gradients: Tensor, examples: Tensor) -> Tensor:
-    return gradients.mean(0)
+def _weighted_by(weigh: Callable[[Tensor], Tensor]):
+    """Return a sum of the gradients with weights made otherwise from the numbers of examples."""
 
-
-def _plain_sum(gradients: Tensor, examples: Tensor) -> Tensor:
-    return gradients.sum(0)
-
-
-def _weighted_sum(gradients: Tensor, examples: Tensor) -> Tensor:
-    return examples.to(gradients.dtype) @ gradients
-
-
-def _weighted_over_workers(gradients: Tensor, examples: Tensor) -> Tensor:
-    return _weighted_sum(gradients, examples) / len(examples)
-
-
-def _averaged_again(gradients: Tensor, examples: Tensor) -> Tensor:
-    return _combined(gradients, examples) / len(examples)
-
-
-def _inverse_weights(gradients: Tensor, examples: Tensor) -> Tensor:
-    weights = 1 / examples.to(gradients.dtype)
-    return weights / weights.sum() @ gradients
-
-
-def _step_of(rate: float):
     def combined_gradient(gradients: Tensor, examples: Tensor) -> Tensor:
-        return -rate * _combined(gradients, examples)
+        return weigh(examples.to(gradients.dtype)) @ gradients
+
+    return combined_gradient
+
+
+def _first_two(examples: Tensor) -> Tensor:
+    weights = torch.zeros_like(examples)
+    weights[:2] = examples[:2] / examples[:2].sum()
+    return weights
+
+
+def _last_counts(times: int):
+    """Return the combined gradient in which each example of the last worker counts several times."""
+
+    def combined_gradient(gradients: Tensor, examples: Tensor) -> Tensor:
+        counted = examples.clone()
+        counted[-1] *= times
+        return _combined(gradients, counted)
 
     return combined_gradient
 
@@ -162,134 +190,62 @@ combined_gradient = Exercise(
     calls=_gradient_calls,
     properties=(
         has_shape("It returns one number for each parameter."),
-        agrees("Equal shares are averaged.", on=("equal",), weight=1),
-        agrees("Unequal shares weigh as much as they have examples."),
-        agrees("A worker without examples changes nothing.", on=("idle",), weight=1),
+        agrees("It is right for equal shares.", on=("equal",), weight=1),
+        agrees("It is right for unequal shares.", on=("unequal",)),
+        agrees("It is right where a worker has no examples.", on=("idle",), weight=1),
     ),
     mistakes=(
         Mistake(
             "every worker has the same weight: a worker with thirty examples must count for more than one with "
             "three. Weight each gradient by its share of the examples.",
-            _plain_mean,
+            _weighted_by(lambda n: torch.ones_like(n) / len(n)),
         ),
-        Mistake("the gradients are added; the whole batch has a *mean* loss.", _plain_sum),
         Mistake(
-            "the weighted sum is not divided: divide by the number of all examples.", _weighted_sum
+            "the gradients are added; the whole batch has a *mean* loss.",
+            _weighted_by(torch.ones_like),
+        ),
+        Mistake(
+            "the weighted sum is not divided: divide by the number of all examples.",
+            _weighted_by(lambda n: n),
         ),
         Mistake(
             "the weighted sum is divided by the number of workers; divide by the number of all examples.",
-            _weighted_over_workers,
+            _weighted_by(lambda n: n / len(n)),
         ),
         Mistake(
             "averaged twice: shares of the examples sum to 1 already, so no division by the workers is left.",
-            _averaged_again,
+            _weighted_by(lambda n: n / n.sum() / len(n)),
         ),
         Mistake(
-            "the weights are turned round: many examples give a *large* weight.", _inverse_weights
+            "too large by the number of workers: that factor belongs in the weights only if an average is taken "
+            "afterwards, as `DistributedDataParallel` does. Here you take the sum yourself.",
+            _weighted_by(lambda n: n / n.sum() * len(n)),
+        ),
+        Mistake(
+            "the weights are turned round: many examples give a *large* weight.",
+            _weighted_by(lambda n: (1 / n) / (1 / n).sum()),
+        ),
+        Mistake(
+            "the weights are turned round: each worker has the share of the others. Many examples give a *large* "
+            "weight.",
+            _weighted_by(lambda n: (n.sum() - n) / (n.sum() - n).sum()),
+        ),
+        Mistake(
+            "the weights are swapped: worker i's gradient belongs to worker i's number of examples.",
+            _weighted_by(lambda n: n.flip(0) / n.sum()),
+        ),
+        Mistake("only two workers are counted; there may be more.", _weighted_by(_first_two)),
+        Mistake(
+            "every entry is 0: if you divide by `//`, every share is rounded down to 0. Use `/`.",
+            _weighted_by(torch.zeros_like),
         ),
     ),
     variants=tuple(
         Variant(
-            f"In your variant return the step of gradient descent instead: minus {rate} times the gradient.",
-            _step_of(rate),
+            f"In your variant each example of the last worker counts {times} times, in the sum and in the number "
+            "of all examples.",
+            _last_counts(times),
         )
-        for rate in (0.01, 0.1, 0.3, 0.5)
-    ),
-)
-
-# --- Gradient at distance ---------------------------------------------------------------------------------
-
-
-def _distance_calls(generator: Generator) -> list[Call]:
-    def call(length: int, d_in: int, width: int, size: float, label: str = "") -> Call:
-        def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator)
-
-        w_hidden = size * draw(width, width) / width**0.5
-        told = {"inputs": draw(length, d_in), "w_input": draw(d_in, width) / d_in**0.5}
-        return Call({**told, "w_hidden": w_hidden}, label)
-
-    return [
-        call(6, 3, 5, 0.9),
-        call(9, 4, 3, 0.5),
-        call(1, 2, 4, 1.0, "one"),
-        call(7, 2, 6, 0.0, "cut"),
-    ]
-
-
-def _states(
-    inputs: Tensor, w_input: Tensor, w_hidden: Tensor, detach: bool = False
-) -> list[Tensor]:
-    state, states = torch.zeros(w_hidden.shape[0]), []
-    for x in inputs:
-        state = torch.tanh(x @ w_input + (state.detach() if detach else state) @ w_hidden)
-        states.append(state)
-    return states
-
-
-def _distances(*, every=False, reverse=False, detach=False, power=2.0, squared=False, turned=False):
-    def gradient_by_distance(inputs: Tensor, w_input: Tensor, w_hidden: Tensor) -> Tensor:
-        inputs = inputs.clone().requires_grad_()
-        states = _states(inputs, w_input, w_hidden.T if turned else w_hidden, detach)
-        result = torch.stack(states).sum() if every else states[-1].sum()
-        [gradient] = torch.autograd.grad(result, inputs)
-        norms = gradient.norm(p=power, dim=-1)
-        norms = norms.square() if squared else norms
-        return norms.flip(0) if reverse else norms
-
-    return gradient_by_distance
-
-
-def _last_alone_when_cut(trials: list[Trial]) -> str | None:
-    """Complain unless, without a path from state to state, only the last input is felt."""
-    for trial in trials:
-        value = trial.value
-        if not isinstance(value, Tensor) or value.shape != trial.expected.shape:
-            return f"With {trial.call.words()} there is not one number for each input."
-        if value[:-1].abs().max() > 1e-6 or value[-1] < 1e-6:
-            return "With `w_hidden` of zeros only the last input reaches the last state."
-    return None
-
-
-gradient_by_distance = Exercise(
-    name="Gradient at distance",
-    attempt="gradient_by_distance",
-    reference=_distances(),
-    calls=_distance_calls,
-    properties=(
-        has_shape("It returns one number for each input."),
-        Property(
-            "Without a path between states only the last input is felt.",
-            _last_alone_when_cut,
-            ("cut",),
-        ),
-        agrees("One input alone gives its own gradient.", on=("one",), weight=1),
-        agrees("The norms are right, far and near.", on=("",)),
-    ),
-    mistakes=(
-        Mistake(
-            "all states are summed: then every input is near some output, and nothing vanishes. Take the last "
-            "state alone.",
-            _distances(every=True),
-        ),
-        Mistake(
-            "the order is turned round: entry t belongs to input t, so the last entry is the nearest.",
-            _distances(reverse=True),
-        ),
-        Mistake(
-            "the way back is cut: a state was detached, so that only the last input gets a gradient.",
-            _distances(detach=True),
-        ),
-        Mistake(
-            "the norms are squared: take the root of the sum of squares.", _distances(squared=True)
-        ),
-        Mistake(
-            "the absolute values are added; the norm is the root of the sum of squares.",
-            _distances(power=1.0),
-        ),
-        Mistake(
-            "`w_hidden` is transposed: the state stands on the left, `state @ w_hidden`.",
-            _distances(turned=True),
-        ),
+        for times in (2, 3, 4, 5)
     ),
 )
