@@ -2,6 +2,7 @@
 
 import functools
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -26,32 +27,84 @@ INSTALL = "install it with `apt-get install bubblewrap`, or your system's counte
 
 
 def wrapped(
-    command: Sequence[str], disk: int, readable: Sequence[Path] = (), program: str = "bwrap"
+    command: Sequence[str],
+    disk: int,
+    readable: Sequence[Path] = (),
+    program: str = "bwrap",
+    manner: str | None = None,
 ) -> list[str]:
     """Return the command that runs another one in a sandbox.
 
     Inside there are the system, the interpreter and the package, read-only, and an empty home and
-    /tmp of at most `disk` bytes each: no network, no other process, no variable of the caller.
+    /tmp of at most `disk` bytes each: no network, no other process, no variable of the caller. `manner`
+    is how the program loses the caller's rights; None takes the one that works here.
     """
-    options = [program, "--unshare-all", "--die-with-parent", "--new-session"]
-    options += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
-    if "--disable-userns" in _help(program):
-        # Older versions lack it; what a namespace within a namespace could do is not known to do harm.
-        options += ["--unshare-user", "--disable-userns"]
+    manner = manner or _manner() or MAPPED
+    options = [program, "--die-with-parent", "--new-session", "--hostname", "sandbox"]
+    options += [*_rights(program, manner), "--perms", "0755", "--dir", "/etc"]
     for path in (*SYSTEM, *SETTINGS):
         options += ["--ro-bind-try", path, path]
-    for path in _interpreter():
-        options += ["--ro-bind", path, path]
-    for path in (Path(lesson_tf.__file__).resolve().parent, *readable):
+    package = Path(lesson_tf.__file__).resolve().parent
+    seen = [Path(path) for path in (*_interpreter(), package, *readable)]
+    # Folders on the way would be root's alone.
+    for folder in sorted({folder for path in seen for folder in path.parents} - {Path("/")}):
+        options += ["--perms", "0755", "--dir", str(folder)]
+    for path in seen:
         options += ["--ro-bind", str(path), str(path)]
     options += ["--proc", "/proc", "--dev", "/dev"]
     for path in ("/dev/shm", "/tmp", HOME):
-        options += ["--size", str(disk), "--tmpfs", path]
+        options += ["--size", str(disk), "--perms", "0777", "--tmpfs", path]
     options += _fonts()
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME, "--clearenv"]
     for name, value in environment(HOME).items():
         options += ["--setenv", name, value]
-    return [*options, "--", *command]
+    return [*options, "--", *(_as_nobody() if manner == DROPPED else []), *command]
+
+
+# The kernel counts no processes of root, whatever name root has inside. So root's sandboxes run as
+# another user of the system; everyone else's keep their own user under another name.
+DROPPED, MAPPED = "dropped", "mapped"
+
+
+def _rights(program: str, manner: str) -> list[str]:
+    """Return the options that take the caller's rights away."""
+    if manner == DROPPED:
+        apart = ["ipc", "pid", "net", "uts", "cgroup-try"]
+        kept = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+        return [
+            *(f"--unshare-{name}" for name in apart),
+            *("--cap-drop", "ALL"),
+            *(word for name in kept for word in ("--cap-add", name)),
+        ]
+    options = ["--unshare-all", "--cap-drop", "ALL", "--uid", "1000", "--gid", "1000"]
+    if "--disable-userns" in _help(program):
+        # Older versions lack it; what a namespace within a namespace could do is not known to do harm.
+        options += ["--unshare-user", "--disable-userns"]
+    return options
+
+
+def _as_nobody() -> list[str]:
+    """Return the command that runs another one as a user whom nobody else is, without any right.
+
+    Each sandbox has a user of its own, for the kernel counts a user's processes all together.
+    """
+    user = str(1_000_000 + secrets.randbelow(1_000_000_000))
+    return [
+        *("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"),
+        *("--bounding-set=-all", "--inh-caps=-all", "--"),
+    ]
+
+
+@functools.cache
+def _manner() -> str | None:
+    """Return how a sandbox works here, or None if it does not: it is really tried."""
+    manners = [DROPPED, MAPPED] if os.geteuid() == 0 else [MAPPED]
+    return next((manner for manner in manners if _try(manner).stdout.strip() == "works"), None)
+
+
+def _try(manner: str) -> subprocess.CompletedProcess:
+    command = wrapped([sys.executable, "-c", "print('works')"], disk=2**20, manner=manner)
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 def environment(home: str) -> dict[str, str]:
@@ -79,7 +132,7 @@ def _interpreter() -> list[str]:
 def _fonts() -> list[str]:
     """Return the options that show matplotlib's list of fonts, which takes seconds to make."""
     lists = sorted(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
-    return [
+    return ["--perms", "0777", "--dir", f"{HOME}/.matplotlib"] + [
         option
         for path in lists
         for option in ("--ro-bind-try", str(path), f"{HOME}/.matplotlib/{path.name}")
@@ -91,20 +144,16 @@ def _help(program: str) -> str:
     return subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
 
-@functools.cache
 def missing() -> str | None:
-    """Return None if a sandbox works here, or a sentence that says what to do: one is really tried."""
-    program = shutil.which("bwrap")
-    if program is None:
+    """Return None if a sandbox works here, or a sentence that says what to do."""
+    if shutil.which("bwrap") is None:
         return (
             "Submissions run in sandboxes of bubblewrap (Linux), and there is no `bwrap` here; "
             f"{INSTALL}."
         )
-    command = wrapped([sys.executable, "-c", "print('works')"], disk=2**20, program=program)
-    told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if told.stdout.strip() == "works":
+    if _manner():
         return None
     return (
-        f"bubblewrap is installed, but a sandbox does not start: {told.stderr.strip()[-300:]}. "
+        f"bubblewrap is installed, but a sandbox does not start: {_try(MAPPED).stderr.strip()[-300:]}. "
         "Often user namespaces are switched off (kernel.unprivileged_userns_clone, AppArmor)."
     )

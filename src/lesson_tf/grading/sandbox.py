@@ -88,9 +88,12 @@ def run(
     `readable` are more folders that it may read. `unsafe` leaves the sandbox out and keeps the limits.
     """
     if unsafe:
-        whole, environment = _limited(command, limits), {**os.environ, "OMP_NUM_THREADS": "1"}
+        whole, environment = (
+            _limited(command, limits, False),
+            {**os.environ, "OMP_NUM_THREADS": "1"},
+        )
     else:
-        whole = bubblewrap.wrapped(_limited(command, limits), limits.disk, readable)
+        whole = bubblewrap.wrapped(_limited(command, limits, True), limits.disk, readable)
         environment = {"PATH": os.environ.get("PATH", "/usr/bin")}
     process = subprocess.Popen(
         whole,
@@ -118,15 +121,20 @@ def run(
     return Outcome(bytes(out.kept), reason, kind, seconds, watcher.peak_memory, bytes(err.kept))
 
 
-def _limited(command: Sequence[str], limits: Limits) -> list[str]:
-    """Return a command that sets the limits which the system keeps for each process, and then runs."""
-    # torch reserves more addresses than it uses.
-    virtual = (2 * limits.memory + 8 * GIB) // 1024
-    script = (
-        f"ulimit -c 0; ulimit -t {limits.cpu_seconds}; ulimit -f {limits.file_size // 512}; "
-        f'ulimit -n 256; ulimit -v {virtual} 2>/dev/null; exec "$@"'
-    )
-    return ["/bin/sh", "-c", script, "sh", *command]
+def _limited(command: Sequence[str], limits: Limits, shut_in: bool) -> list[str]:
+    """Return a command that sets the limits which the system itself keeps, and then runs.
+
+    The number of processes is limited in a sandbox alone, whose user has no others.
+    """
+    words = [
+        *("prlimit", "--core=0", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.file_size}"),
+        # torch reserves more addresses than it uses.
+        *("--nofile=256", f"--as={2 * limits.memory + 8 * GIB}"),
+    ]
+    if shut_in:
+        # A few more than the watcher allows, so that it sees what the kernel then refuses.
+        words.append(f"--nproc={limits.processes + 8}")
+    return [*words, "--", *command]
 
 
 def _feed(stream: IO[bytes], given: bytes) -> None:
