@@ -359,7 +359,14 @@ def test_hostile_submissions_end_in_the_honest_score(course, release, grade, cam
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("import os, time\n    for _ in range(9): os.fork()\n    time.sleep(60)", "processes"),
+        (
+            "import os, time\n"
+            "    for _ in range(9):\n"
+            "        try: os.fork()\n"
+            "        except OSError: pass\n"
+            "    time.sleep(60)",
+            "processes",
+        ),
         ("x = []\n    while True: x.append(bytearray(2**26))", ""),
         ("import time\n    time.sleep(1000)", ""),
         (
