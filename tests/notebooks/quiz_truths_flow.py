@@ -17,6 +17,8 @@ from lesson_tf.transformer import EncoderLayer, Transformer, TransformerConfig
 from lesson_tf.transformer_layers import FeedForward
 from lesson_tf.translator import translator_config
 
+torch.set_num_threads(1)  # small models gain nothing from more, and wait for it on a busy machine
+
 
 def parameters(module: torch.nn.Module) -> int:
     """Count the parameters of a module."""

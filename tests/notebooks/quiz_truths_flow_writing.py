@@ -13,6 +13,8 @@ from lesson_tf.training import sequence_loss
 from lesson_tf.transformer import TransformerConfig
 from lesson_tf.transformer_layers import DecoderLayer
 
+torch.set_num_threads(1)  # small models gain nothing from more, and wait for it on a busy machine
+
 
 @truth("flow/language_model", 1)
 def zeros_say_one_thing_to_all() -> dict[str, bool]:

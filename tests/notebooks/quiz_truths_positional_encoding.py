@@ -12,6 +12,8 @@ from lesson_tf.positional_encoding import alibi_slopes, rotary, sinusoidal
 from lesson_tf.transformer import LanguageModel, Transformer, TransformerConfig
 from lesson_tf.transformer_layers import mask_past_and_padding, relative_positions
 
+torch.set_num_threads(1)  # small models gain nothing from more, and wait for it on a busy machine
+
 
 def decoder(kind: str, layers: int) -> LanguageModel:
     """Make an untrained decoder-only model in float64, so that rounding decides nothing."""

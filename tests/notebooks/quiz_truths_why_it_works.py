@@ -10,6 +10,8 @@ from lesson_tf.experiments import long_range, memory, parallelism, scaling_law, 
 from lesson_tf.experiments.parallelism import FUSED, WIDTH
 from lesson_tf.training import train
 
+torch.set_num_threads(1)  # small models gain nothing from more, and wait for it on a busy machine
+
 
 class OneGap:
     """One card and one question, always equally far apart."""

@@ -3,12 +3,13 @@
 import ast
 import copy
 
+import exercise_rules
 import lint
 import pytest
 from definitions import difference
 from measured import measured_numbers
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from reading import Notebook
+from reading import ROOT, Notebook
 
 ALT = "Four rows of weights: every row puts most of its weight on its own column"
 TITLE = """# Attention
@@ -356,6 +357,51 @@ FAULTS = [
     (lint.links_resolve, append("title", "[own](#nowhere)"), "no heading"),
     (lint.links_resolve, append("title", "[own](#here).\n\n(here)=\n## There"), None),
     (lint.links_resolve, append("title", "[far](https://example.org/x.ipynb#y)"), None),
+]
+
+
+def exercises(edit=lambda cells: None):
+    """Put the exercises of chapter 1 in the lesson's place, changed by `edit`."""
+
+    def change(notebook):
+        real = Notebook.read(ROOT / "book/en/attention/exercises.ipynb")
+        object.__setattr__(notebook, "path", real.path)
+        object.__setattr__(notebook, "content", real.content)
+        edit({cell.id: cell for cell in real.content.cells})
+
+    return change
+
+
+def without(name, text):
+    """Return an edit that takes a text out of a cell."""
+
+    def edit(cells):
+        assert text in cells[name].source
+        cells[name].source = cells[name].source.replace(text, "")
+
+    return edit
+
+
+COMPLETE, GRADED = exercise_rules.exercises_are_complete, exercise_rules.only_exercises_are_graded
+FAULTS += [
+    (COMPLETE, exercises(), None),
+    (COMPLETE, exercises(without("masks-statement", "<summary>Hint</summary>")), "no folded hint"),
+    (COMPLETE, exercises(without("masks-statement", " 20 minutes ·")), "masks has no line"),
+    (COMPLETE, exercises(without("heads-solution", "### BEGIN SOLUTION")), "marks no solution"),
+    (COMPLETE, exercises(without("by-hand-rubric", "**Half (2 points).**")), "has the samples"),
+    (
+        COMPLETE,
+        exercises(lambda cells: cells["heads-worked"].metadata.clear()),
+        "heads-worked is missing",
+    ),
+    (COMPLETE, exercises(lambda cells: cells["heads-check"].outputs.clear()), "does not show"),
+    (GRADED, exercises(), None),
+    (GRADED, lambda lesson: lesson.cells[1].metadata.update(nbgrader={}), "in a lesson"),
+    (
+        GRADED,
+        exercises(lambda cells: cells["setup"].metadata.update(nbgrader={})),
+        "setup is graded",
+    ),
 ]
 
 
