@@ -37,8 +37,7 @@ SOURCES := $(sort $(shell find _config.yml _toc.yml book src/lesson_tf -type f \
 	-not -path '*/run_notebooks.py' -not -name '*~' 2>/dev/null | grep '^[A-Za-z0-9_./-]*$$'))
 BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES) $(SOLUTIONS)' | cksum))
 
-.PHONY: help book serve lab test lint bench models experiments notebooks assignments grade picture \
-	lock clean
+.PHONY: help book serve lab test lint bench models experiments notebooks assignments grade picture lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -73,11 +72,11 @@ experiments: $(READY) ## measure what the lessons state (QUICK=1 for a trial)
 notebooks: $(READY) ## execute the notebooks in place, store text outputs only (NOTEBOOKS=...)
 	$(BIN)/python book/run_notebooks.py $(NOTEBOOKS)
 
-assignments: $(READY) ## make assignments for students (EXERCISES="attention:1,2 flow" STUDENTS=csv)
+assignments: $(READY) ## make assignments (EXERCISES="attention:1,2 flow" STUDENTS=csv)
 	@$(BIN)/python -m lesson_tf.grading assignments --course '$(COURSE)' \
 		--exercises '$(EXERCISES)' $(if $(STUDENTS),--students '$(STUDENTS)')
 
-grade: $(READY) ## grade what students handed in (SUBMISSIONS=folder, HIDDEN=folder, UNSAFE=1)
+grade: $(READY) ## grade what came in (SUBMISSIONS=folder, HIDDEN=folder, UNSAFE=1)
 	@$(BIN)/python -m lesson_tf.grading grade '$(SUBMISSIONS)' --course '$(COURSE)' \
 		$(if $(STUDENTS),--students '$(STUDENTS)') $(if $(HIDDEN),--hidden '$(HIDDEN)') \
 		$(if $(filter 1,$(UNSAFE)),--unsafe)

@@ -43,6 +43,7 @@ def test_every_part_of_the_gate_is_there(runner):
         "notebooks",
         "book",
         "page",
+        "grading",
         "commands",
     ]
     browsers = [part.name for part in runner.PARTS if part.needs_browser]
