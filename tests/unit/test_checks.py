@@ -260,6 +260,12 @@ def judged(prop: Property, reference, attempt, *calls: Call):
     return Exercise("E", "e", reference, lambda generator: calls, (prop,))(attempt).steps[0]
 
 
+def test_a_number_of_numpy_is_a_number():
+    prop, call = agrees(), Call({"x": 2.0})
+    assert judged(prop, float, lambda x: np.float64(x), call).passed
+    assert "another one" in judged(prop, float, lambda x: np.float64(x + 1), call).message
+
+
 def test_rows_must_sum_to_one():
     prop, call = rows_sum_to_one("rows", lambda w: w), Call({"x": torch.randn(3, 4)})
     assert judged(prop, torch.softmax, lambda x: x.softmax(-1), Call({"x": 1})).passed is False

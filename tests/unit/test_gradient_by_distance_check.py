@@ -115,10 +115,18 @@ def at_the_states(inputs, w_input, w_hidden):
     return torch.stack([state.grad.norm() for state in states])
 
 
+def each_by_itself(inputs, w_input, w_hidden):
+    inputs = inputs.clone().requires_grad_()
+    states = recur(inputs, w_input, w_hidden, lambda state: state)
+    own = [torch.autograd.grad(s.sum(), inputs, retain_graph=True)[0] for s in states]
+    return torch.stack([gradient[i].norm() for i, gradient in enumerate(own)])
+
+
 MISTAKES = [
     (distance(every), "all states are summed: then"),
     (distance(keep=cut), "the way back is cut"),
-    (distance(every, cut), "the states were detached, and all summed"),
+    (distance(every, cut), "each state is asked about its own input alone"),
+    (each_by_itself, "each state is asked about its own input alone"),
     (distance(finish=lambda g: g.norm(dim=1).flip(0)), "the order is turned round"),
     (distance(lambda states: states[0].sum()), "the first state is asked"),
     (at_the_states, "with respect to the states"),
@@ -138,12 +146,12 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("attempt", "words"), MISTAKES, ids=[m[1] for m in MISTAKES])
+@pytest.mark.parametrize(("attempt", "words"), MISTAKES, ids=range(len(MISTAKES)))
 def test_each_mistake_is_told_in_its_own_words(attempt, words):
     report = CHECK(attempt, points=4)
     assert not report and report.earned < 3, str(report)
     assert words in report.mistake, str(report)
-    for seed in range(1, 21):
+    for seed in range(11, 21):  # test_solutions takes the seeds before
         calls = CHECK.calls_from(seed, private=True)
         report = CHECK.judge(calls, answer_all(attempt, calls))
         assert not report and words in report.mistake, f"seed {seed}: {report}"

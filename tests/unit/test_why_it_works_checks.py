@@ -22,6 +22,10 @@ def exponent_in_log10(lengths, times, warm_up):
     return sum((x - mx) * (y - my) for x, y in points) / sum((x - mx) ** 2 for x, _ in points)
 
 
+def exponent_in_numpy(lengths, times, warm_up):
+    return np.polyfit(np.log(lengths[warm_up:]), np.log(times[warm_up:]), 1)[0]
+
+
 def exponent_by_least_squares(lengths, times, warm_up):
     x = torch.tensor(lengths[warm_up:]).log2()
     matrix = torch.stack([x, torch.ones_like(x)], dim=1)
@@ -47,6 +51,7 @@ def gradient_without_the_idle(gradients, examples):
 RIGHT = [
     (checks.fit_exponent, exponent_by_polyfit),
     (checks.fit_exponent, exponent_in_log10),
+    (checks.fit_exponent, exponent_in_numpy),
     (checks.fit_exponent, exponent_by_least_squares),
     (checks.combined_gradient, gradient_in_loops),
     (checks.combined_gradient, gradient_by_einsum),
@@ -137,6 +142,15 @@ def height(lengths, times, warm_up):
     return np.polyfit(np.log(lengths[warm_up:]), np.log(times[warm_up:]), 1)[1]
 
 
+def whole_line(lengths, times, warm_up):
+    return np.polyfit(np.log(lengths[warm_up:]), np.log(times[warm_up:]), 1)
+
+
+def slope_and_intercept(lengths, times, warm_up):
+    slope, intercept = whole_line(lengths, times, warm_up).tolist()
+    return slope, intercept
+
+
 def unweighted(gradients, examples):
     return torch.mean(gradients, dim=0)
 
@@ -151,6 +165,10 @@ def not_divided(gradients, examples):
 
 def over_workers(gradients, examples):
     return (gradients * examples[:, None]).mean(0)
+
+
+def as_if_sums(gradients, examples):
+    return gradients.sum(0) / examples.sum()
 
 
 def twice(gradients, examples):
@@ -204,12 +222,15 @@ EXPONENTS = [
     (mean_of_slopes, "the first and the last point alone decide"),
     (through_the_origin, "forced through the origin"),
     (height, "this is the logarithm of c"),
+    (whole_line, "slope and height of the line are returned together"),
+    (slope_and_intercept, "slope and height of the line are returned together"),
 ]
 GRADIENTS = [
     (unweighted, "every worker has the same weight"),
     (added, "the gradients are added"),
     (not_divided, "the weighted sum is not divided"),
     (over_workers, "divided by the number of workers"),
+    (as_if_sums, "as if each were a sum"),
     (twice, "averaged twice"),
     (as_for_an_average, "too large by the number of workers"),
     (inverse, "many examples give a *large* weight"),
@@ -229,7 +250,7 @@ def test_each_mistake_is_told_in_its_own_words(check, attempt, words):
     report = check(attempt, points=4)
     assert not report and report.earned <= 3, str(report)
     assert words in report.mistake, str(report)
-    for seed in range(1, 21):
+    for seed in range(11, 21):  # test_solutions takes the seeds before
         calls = check.calls_from(seed, private=True)
         report = check.judge(calls, answer_all(attempt, calls))
         assert not report and words in report.mistake, f"seed {seed}: {report}"
@@ -244,6 +265,14 @@ def test_every_mistake_is_made_by_a_learner_here(check):
 @pytest.mark.parametrize("constant", [-1.0, 0.0, 1.0, 1.5, 2.0, math.nan])
 def test_a_guessed_exponent_earns_little(constant):
     assert checks.fit_exponent(lambda lengths, times, warm_up: constant).score <= 0.25
+
+
+def test_a_rounded_exponent_is_no_other_kind():
+    def rounded(lengths, times, warm_up):
+        return exponent_in_numpy(lengths, times, warm_up).round(2)
+
+    report = str(checks.fit_exponent(rounded))
+    assert "another kind" not in report and "the result is another one" in report
 
 
 @pytest.mark.parametrize("new", [torch.zeros, torch.ones])

@@ -92,9 +92,9 @@ def _last_alone_when_cut(trials: list[Trial]) -> str | None:
     return None
 
 
-def _logarithm(value: Any) -> Tensor:
+def _logarithm(value: Any) -> Any:
     # Far from the end the norms are so small that only their logarithms can be compared.
-    return value.double().log()
+    return value.double().log() if isinstance(value, Tensor) else value
 
 
 gradient_by_distance = Exercise(
@@ -129,8 +129,8 @@ gradient_by_distance = Exercise(
             _distances(before=torch.detach),
         ),
         Mistake(
-            "each state is asked about its own input alone: the states were detached, and all summed. Keep the "
-            "way back, and take the last state.",
+            "each state is asked about its own input alone, so that nothing is far. Ask the last state about every "
+            "input, and detach none.",
             _distances(of=_all, before=torch.detach),
         ),
         Mistake(

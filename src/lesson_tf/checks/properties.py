@@ -159,7 +159,7 @@ def _difference(trial: Trial, pick: Pick) -> str:
     with_what = f"With {trial.call.words()}"
     if kind_of(found) != kind_of(wanted):
         return f"{with_what} it gives {kind_of(found)}; {kind_of(wanted)} is wanted."
-    if isinstance(found, Tensor) and found.numel():
+    if isinstance(found, Tensor) and isinstance(wanted, Tensor) and found.numel():
         far = ~torch.isclose(found.double(), wanted.double(), rtol=1e-4, atol=1e-5, equal_nan=True)
         place = [int(index) for index in far.nonzero()[0]] if far.any() else []
         return f"{with_what} {int(far.sum())} of {far.numel()} entries differ, first at {place}."

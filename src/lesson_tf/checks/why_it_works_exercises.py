@@ -1,13 +1,14 @@
 """What the exercises of chapter 5 must satisfy, but gradients at a distance: an exponent, and two workers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from lesson_tf.checks.answers import Call
 from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
-from lesson_tf.checks.properties import agrees, has_shape, unchanged
+from lesson_tf.checks.properties import agrees, has_shape, kind_of, unchanged
 from lesson_tf.experiments import parallelism
 
 # --- Fit an exponent ------------------------------------------------------------------------------------
@@ -57,19 +58,36 @@ def _fitted(
     return exponent
 
 
+def _height(x: Tensor, y: Tensor) -> Tensor:
+    return y.mean() - _slope(x, y) * x.mean()
+
+
 def _as_it_is(x: Tensor) -> Tensor:
     return x
+
+
+def _slope_and_height(lengths: list, times: list, warm_up: int) -> list[float]:
+    one, other = _fitted(), _fitted(fit=_height)
+    return [fitted(lengths, times, warm_up) for fitted in (one, other)]
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a tensor without axes holds, as numpy's numbers are; the rest as it is."""
+    return value.item() if isinstance(value, Tensor) and not value.dim() else value
 
 
 def _is_a_number(trials: list[Trial]) -> str | None:
     """Complain unless each result is a number that could be an exponent of these times."""
     for trial in trials:
-        value = trial.value.item() if isinstance(trial.value, Tensor) else trial.value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 10:
+        value = _number(trial.value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"With {trial.call.words()} it returns {kind_of(value)}; a number is wanted."
+        if not 0 < value < 10:
             return f"With {trial.call.words()} the result is no exponent between 0 and 10."
     return None
 
 
+_BOTH = "slope and height of the line are returned together: return the slope alone, one number."
 _TWO_BASES = "the two logarithms have different bases: take both to the same one."
 _WRONG_END = (
     "the last points are left out: the warm-up is at the front, the first `warm_up` points."
@@ -89,9 +107,9 @@ fit_exponent = Exercise(
             "slower",
             lambda exponent: exponent,
         ),
-        agrees("Times that follow a power exactly give its exponent.", on=("exact",)),
-        agrees("Noisy times give the slope of the best line.", on=("noisy",)),
-        agrees("Warm-up is left out.", on=("warm",)),
+        agrees("Times that follow a power exactly give its exponent.", on=("exact",), pick=_number),
+        agrees("Noisy times give the slope of the best line.", on=("noisy",), pick=_number),
+        agrees("Warm-up is left out.", on=("warm",), pick=_number),
     ),
     mistakes=(
         Mistake(
@@ -132,8 +150,10 @@ fit_exponent = Exercise(
         ),
         Mistake(
             "this is the logarithm of c, where the line begins; the exponent is its slope.",
-            _fitted(fit=lambda x, y: y.mean() - _slope(x, y) * x.mean()),
+            _fitted(fit=_height),
         ),
+        Mistake(_BOTH, _slope_and_height),
+        Mistake(_BOTH, lambda **told: torch.tensor(_slope_and_height(**told))),
     ),
 )
 
@@ -203,6 +223,11 @@ combined_gradient = Exercise(
         Mistake(
             "the gradients are added; the whole batch has a *mean* loss.",
             _weighted_by(torch.ones_like),
+        ),
+        Mistake(
+            "the gradients are added, and divided by the number of all examples, as if each were a sum; each is a "
+            "mean already. Multiply it by its number of examples first.",
+            _weighted_by(lambda n: torch.ones_like(n) / n.sum()),
         ),
         Mistake(
             "the weighted sum is not divided: divide by the number of all examples.",
