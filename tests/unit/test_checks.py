@@ -261,9 +261,9 @@ def judged(prop: Property, reference, attempt, *calls: Call):
 
 
 def test_a_number_of_numpy_is_a_number():
-    prop, call = agrees(), Call({"x": 2.0})
-    assert judged(prop, float, lambda x: np.float64(x), call).passed
-    assert "another one" in judged(prop, float, lambda x: np.float64(x + 1), call).message
+    prop, call, plain = agrees(), Call({"x": 2.0}), lambda x: x
+    assert judged(prop, plain, lambda x: np.float64(x), call).passed
+    assert "another one" in judged(prop, plain, lambda x: np.float64(x + 1), call).message
 
 
 def test_rows_must_sum_to_one():
