@@ -31,7 +31,7 @@ class Limits:
     writes to standard output.
     """
 
-    seconds: float
+    seconds: int | float
     cpu_seconds: int
     memory: int
     processes: int
@@ -47,7 +47,7 @@ class Outcome:
     output: bytes
     reason: str | None
     kind: Kind
-    seconds: float
+    seconds: int | float
     peak_memory: int
     errors: bytes = b""
 
