@@ -216,7 +216,6 @@ def neighbour(release, came_in):
 
 
 QUICK = {"seconds": 25, "cpu_seconds": 25}
-DO_IN_CELL = "{}"
 DO_IN_CALL = """\
 def decoder_mask(token_ids, pad_id):
     {}
