@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from .exercises import is_exercises
+from lesson_tf.grading.exercise_sources import blank_name
 
 
 def _follow_fork(app: Sphinx, config: Config) -> None:
@@ -43,10 +43,9 @@ def _unfold_single_launcher(
     for index, button in enumerate(buttons):
         if button.get("label") == "launch-buttons" and len(button["buttons"]) == 1:
             buttons[index] = {**button["buttons"][0], "label": "launch-binder"}
-            if is_exercises(page):
+            if blank_name(page):
                 # The repository's notebook holds the solutions; Binder makes one with blanks.
-                chapter = page.split("/")[-2]
-                buttons[index]["url"] = binder_url(app.config, f"exercises/{chapter}")
+                buttons[index]["url"] = binder_url(app.config, f"exercises/{blank_name(page)}")
 
 
 def setup(app: Sphinx) -> None:

@@ -11,14 +11,9 @@ from pathlib import Path
 import nbformat
 from sphinx.application import Sphinx
 
-from lesson_tf.grading.exercise_sources import blank, read, solution, stub
+from lesson_tf.grading.exercise_sources import blank, blank_name, read, solution, stub
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def is_exercises(page: str) -> bool:
-    """Say whether a page holds a chapter's exercises."""
-    return page.rpartition("/")[2] == "exercises"
 
 
 def present(notebook: nbformat.NotebookNode, solutions: bool = True) -> None:
@@ -70,24 +65,20 @@ def _link_to_blank(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def _show_exercises(app: Sphinx, page: str, source: list[str]) -> None:
-    if is_exercises(page):
+    name = blank_name(page)
+    if name:
         notebook = nbformat.reads(source[0], as_version=4)
-        _link_to_blank(notebook, _blank_name(page))
+        _link_to_blank(notebook, f"{name}.ipynb")
         present(notebook, app.config.book_solutions != "hidden")
         source[0] = nbformat.writes(notebook)
 
 
-def _blank_name(page: str) -> str:
-    """Name a chapter's notebook with blanks: after its folder."""
-    return f"{page.split('/')[-2]}.ipynb"
-
-
 def _write_blanks(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
-        for page in filter(is_exercises, app.env.found_docs):
+        for page in filter(blank_name, app.env.found_docs):
             target = Path(app.outdir) / page
             notebook = blank(read(ROOT / f"{page}.ipynb"))
-            nbformat.write(notebook, target.with_name(_blank_name(page)))
+            nbformat.write(notebook, target.with_name(f"{blank_name(page)}.ipynb"))
 
 
 def setup(app: Sphinx) -> None:

@@ -20,7 +20,7 @@ from lesson_tf.grading.assignments import (
 )
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.exercise_sources import (
-    CHAPTERS,
+    ASSIGNMENTS,
     blank,
     check_of,
     choose,
@@ -97,9 +97,9 @@ def test_exercises_are_chosen_by_number(tmp_path):
 
 
 def test_the_words_that_choose():
-    assert chosen_exercises("") == {chapter: [] for chapter in CHAPTERS}
+    assert chosen_exercises("") == {name: [] for name in ASSIGNMENTS}
     assert chosen_exercises("flow:3 attention") == {"flow": [3], "attention": []}
-    with pytest.raises(GradingError, match="there is no chapter atention; there are attention"):
+    with pytest.raises(GradingError, match=r"no assignment atention; .*; attention is the nearest"):
         chosen_exercises("atention:1")
     with pytest.raises(GradingError, match="write flow:1,2 instead of flow:a"):
         chosen_exercises("flow:a")
@@ -196,6 +196,19 @@ def test_blanks_need_no_nbgrader(tmp_path):
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     written = sorted(path.stem for path in tmp_path.glob("*.ipynb"))
-    assert written == sorted(CHAPTERS)
+    assert written == sorted(set(ASSIGNMENTS.values()))
     for path in tmp_path.glob("*.ipynb"):
         assert "BEGIN SOLUTION" not in json.dumps(read(path))
+
+
+def test_the_concept_test_is_assigned_twice(tmp_path):
+    notebook = small_class.source_notebook()
+    (tmp_path / "book").mkdir()
+    nbformat.write(notebook, tmp_path / "book" / "concept_test.ipynb")
+    course = Course(tmp_path / "course")
+    names = ("concept_test_before", "concept_test_after")
+    zips = make_assignments(course, tmp_path / "book", {name: [] for name in names})
+    assert [path.stem for path in zips] == [*names]
+    assert [course.release(name).is_file() for name in names] == [True, True]
+    told = [read(course.release(name)).metadata["lesson_tf"]["assignment"] for name in names]
+    assert told == [*names]

@@ -272,3 +272,19 @@ def test_any_bytes_are_a_submission_or_a_refusal(data):
     release = nbformat.v4.new_notebook()
     found, refused = submissions_of([file_of(data)], {"attention": release})
     assert len(found) + len(refused) == 1
+
+
+def test_of_two_assignments_with_the_same_cells_the_metadata_tell(release):
+    both = {"concept_test_before": release, "concept_test_after": release}
+    own = json.loads(nbformat.writes(release))
+    for name in both:
+        own["metadata"]["lesson_tf"] = {"assignment": name}
+        told = read_submission(
+            File("ada", "mine.ipynb", "mine.ipynb", json.dumps(own).encode()), both
+        )
+        assert told.assignment == name
+    for odd in (None, [], {"assignment": 7}, {"assignment": "flow"}):
+        own["metadata"]["lesson_tf"] = odd
+        path = "ada/concept_test_after.ipynb"
+        told = read_submission(File("ada", path, "a.ipynb", json.dumps(own).encode()), both)
+        assert told.assignment == "concept_test_after"

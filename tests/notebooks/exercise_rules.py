@@ -138,9 +138,9 @@ def about_cell(name: str, points: int | None = None, *, solution: bool = False) 
 
 @rule
 def only_exercises_are_graded(notebook: Notebook) -> list[str]:
-    """In an exercise every graded or hidden cell belongs to its scheme; a lesson has none."""
+    """Every graded or hidden cell belongs to its scheme, and a lesson has none."""
     graded = [cell.id for cell in notebook.cells if "nbgrader" in cell.metadata]
-    if not notebook.is_exercises:
+    if not notebook.is_graded:
         return [f"cell {name} has metadata of nbgrader in a lesson" for name in graded]
     known = re.compile(r".*-(solution|check|answer)$")
     faults = [

@@ -59,13 +59,18 @@ class Notebook:
 
     @property
     def is_lesson(self) -> bool:
-        """Whether it has a lesson's anatomy: every notebook but introduction and exercises does."""
-        return self.path.stem != "intro" and not self.is_exercises
+        """Whether it has a lesson's anatomy: every notebook but introduction and graded ones does."""
+        return self.path.stem != "intro" and not self.is_graded
 
     @property
     def is_exercises(self) -> bool:
         """Whether it is a chapter's exercises."""
         return self.path.stem == "exercises"
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether nbgrader may know its cells: exercises, and the concept test."""
+        return self.is_exercises or self.path.stem == "concept_test"
 
     @cached_property
     def cells(self) -> list[nbformat.NotebookNode]:

@@ -1,27 +1,42 @@
 """Exercise pages: what is to be filled is shown, solutions are folded, and blanks can be taken along."""
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from book.theme.exercises import ROOT, present
 from bs4 import BeautifulSoup
 
-from lesson_tf.grading.exercise_sources import CHAPTERS, blank, read
+from lesson_tf.grading.exercise_sources import CHAPTERS, CONCEPT_TEST, blank, read, source_path
 
 BUILT = ROOT / "_build" / "html" / "book" / "en"
+NAMES = (*CHAPTERS, CONCEPT_TEST)
 
 
-def source(chapter: str) -> nbformat.NotebookNode:
-    return read(ROOT / "book" / "en" / chapter / "exercises.ipynb")
+def source(name: str) -> nbformat.NotebookNode:
+    return read(source_path(ROOT / "book" / "en", name))
+
+
+def page_path(name: str) -> Path:
+    return source_path(BUILT, name).with_suffix(".html")
+
+
+def page_of(name: str) -> BeautifulSoup:
+    return BeautifulSoup(page_path(name).read_text("utf-8"), "html.parser")
+
+
+def outside_folds(page: BeautifulSoup) -> str:
+    article = BeautifulSoup(str(page.article), "html.parser")
+    for fold in article.find_all("details"):
+        fold.decompose()
+    return article.get_text()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_solutions_are_folded_and_blanks_shown(chapter):
-    page = BeautifulSoup((BUILT / chapter / "exercises.html").read_text("utf-8"), "html.parser")
-    outside = BeautifulSoup(str(page.article), "html.parser")
-    for fold in outside.find_all("details"):
-        fold.decompose()
+    page = page_of(chapter)
     stubs = sum("### BEGIN SOLUTION" in cell.source for cell in source(chapter).cells)
-    assert outside.get_text().count("# Write your code here.") >= stubs >= 3
+    assert outside_folds(page).count("# Write your code here.") >= stubs >= 3
     assert "SOLUTION" not in page.get_text()
     assert "Write your answer here" not in page.get_text()
     folds = [fold.summary.get_text() for fold in page.article.find_all("details") if fold.summary]
@@ -30,26 +45,33 @@ def test_solutions_are_folded_and_blanks_shown(chapter):
     assert sum("def " in fold.text or "class " in fold.text for fold in solved) >= stubs
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_notebook_with_blanks_lies_beside_the_page(chapter):
-    page = BeautifulSoup((BUILT / chapter / "exercises.html").read_text("utf-8"), "html.parser")
-    (link,) = page.article.find_all("a", download=True)
-    downloaded = read(BUILT / chapter / link["href"])
+def test_the_answers_of_the_concept_test_are_folded():
+    page = page_of(CONCEPT_TEST)
+    outside = outside_folds(page)
+    assert outside.count("# Write your code here.") == 1
+    assert "is right" not in outside and "is right" in page.article.get_text()
+    assert "SOLUTION" not in page.get_text() and "18 of 18" not in outside
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_notebook_with_blanks_lies_beside_the_page(name):
+    (link,) = page_of(name).article.find_all("a", download=True)
+    downloaded = read(page_path(name).with_name(link["href"]))
     assert [cell.source for cell in downloaded.cells] == [
-        cell.source for cell in blank(source(chapter)).cells
+        cell.source for cell in blank(source(name)).cells
     ]
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_binder_opens_the_blanks(chapter):
-    text = (BUILT / chapter / "exercises.html").read_text("utf-8")
-    assert f"urlpath=lab/tree/exercises/{chapter}.ipynb" in text
-    assert f"lab/tree/book/en/{chapter}/exercises.ipynb" not in text
+@pytest.mark.parametrize("name", NAMES)
+def test_binder_opens_the_blanks(name):
+    text = page_path(name).read_text("utf-8")
+    assert f"urlpath=lab/tree/exercises/{name}.ipynb" in text
+    assert f"lab/tree/{source_path(Path('book/en'), name).as_posix()}" not in text
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_hidden_solutions_are_not_in_the_page(chapter):
-    notebook = source(chapter)
+@pytest.mark.parametrize("name", NAMES)
+def test_hidden_solutions_are_not_in_the_page(name):
+    notebook = source(name)
     secrets = [c.source for c in notebook.cells if "solution" in c.metadata.get("tags", [])]
     present(notebook, solutions=False)
     shown = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
@@ -57,5 +79,5 @@ def test_hidden_solutions_are_not_in_the_page(chapter):
     assert not any("SOLUTION" in cell.source for cell in shown)
     # The hidden cells still run: others may need them.
     assert [c.source for c in notebook.cells if c.cell_type == "code"] == [
-        c.source for c in source(chapter).cells if c.cell_type == "code"
+        c.source for c in source(name).cells if c.cell_type == "code"
     ]

@@ -15,9 +15,10 @@ BOOK = Path(__file__).parents[2] / "book" / "en"
 def solved_cells() -> dict[str, tuple[str, str]]:
     """Return, by check, the notebook's code before its solution, and the solution with markers."""
     found = {}
-    for chapter in CHAPTERS:
+    graded = [BOOK / chapter / "exercises.ipynb" for chapter in CHAPTERS]
+    for path in [*graded, BOOK / "concept_test.ipynb"]:
         imports = written = ""
-        for cell in read(BOOK / chapter / "exercises.ipynb").cells:
+        for cell in read(path).cells:
             if cell.id == "setup":
                 imports = cell.source
             if "### BEGIN SOLUTION" in cell.source:

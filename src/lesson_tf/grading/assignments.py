@@ -1,6 +1,7 @@
 """Assignments made from the book's exercises: for nbgrader, and as a zip for each student or for all."""
 
 import csv
+import difflib
 import hashlib
 import shutil
 import subprocess
@@ -16,11 +17,12 @@ from nbformat import NotebookNode
 from lesson_tf.grading import GradingError
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.exercise_sources import (
-    CHAPTERS,
+    ASSIGNMENTS,
     checks_in,
     choose,
     for_students,
     read,
+    source_path,
     varied,
 )
 from lesson_tf.grading.submissions import plain_name
@@ -42,21 +44,25 @@ change or delete the cells that check; cells of your own are welcome.
 def chosen_exercises(text: str) -> dict[str, list[int]]:
     """Return the exercises that a text such as "attention:1,2 flow" names: none stands for all.
 
-    Raises GradingError for a chapter that does not exist.
+    Raises GradingError for a name that no assignment has.
 
     >>> chosen_exercises("attention:1,2 flow")
     {'attention': [1, 2], 'flow': []}
     """
     chosen = {}
     for word in text.split():
-        chapter, _, numbers = word.partition(":")
-        if chapter not in CHAPTERS:
-            raise GradingError(f"there is no chapter {chapter}; there are {', '.join(CHAPTERS)}")
+        name, _, numbers = word.partition(":")
+        if name not in ASSIGNMENTS:
+            near = difflib.get_close_matches(name, ASSIGNMENTS, n=1)
+            meant = f"; {near[0]} is the nearest" if near else ""
+            raise GradingError(
+                f"there is no assignment {name}; there are {', '.join(ASSIGNMENTS)}{meant}"
+            )
         try:
-            chosen[chapter] = [int(number) for number in numbers.split(",") if number]
+            chosen[name] = [int(number) for number in numbers.split(",") if number]
         except ValueError as error:
-            raise GradingError(f"write {chapter}:1,2 instead of {word}") from error
-    return chosen or {chapter: [] for chapter in CHAPTERS}
+            raise GradingError(f"write {name}:1,2 instead of {word}") from error
+    return chosen or {name: [] for name in ASSIGNMENTS}
 
 
 def make_assignments(
@@ -71,18 +77,18 @@ def make_assignments(
     Raises GradingError if the book lacks a notebook, or nbgrader refuses one.
     """
     zips = []
-    for chapter, numbers in chosen.items():
-        path = book / chapter / "exercises.ipynb"
+    for name, numbers in chosen.items():
+        path = source_path(book, ASSIGNMENTS[name])
         if not path.is_file():
             raise GradingError(f"{path} does not exist")
         source = read(path)
         if numbers:
             source = choose(source, numbers)
-        release = _release(course, chapter, source)
-        zips.append(_zip(course, chapter, release, wheel))
+        release = _release(course, name, source)
+        zips.append(_zip(course, name, release, wheel))
         for student in students:
-            own = varied(release, variants_of(student, chapter, release, course.settings()["seed"]))
-            zips.append(_zip(course, chapter, own, wheel, student))
+            own = varied(release, variants_of(student, name, release, course.settings()["seed"]))
+            zips.append(_zip(course, name, own, wheel, student))
     settings = course.settings()
     with_variants = set(settings["variants"]) - set(chosen)
     settings["variants"] = sorted(with_variants | (set(chosen) if students else set()))
@@ -125,7 +131,11 @@ def read_students(path: Path) -> list[str]:
 
 
 def _release(course: Course, name: str, source: NotebookNode) -> NotebookNode:
-    """Let nbgrader make the notebook that is handed out, and return it."""
+    """Let nbgrader make the notebook that is handed out, and return it.
+
+    Its metadata names the assignment: the concept tests before and after have the same cells.
+    """
+    source.metadata["lesson_tf"] = {"assignment": name}
     _write(course.root / "instructor" / f"{name}.ipynb", source)
     _write(course.root / "source" / name / f"{name}.ipynb", for_students(source))
     told = course.nbgrader.generate_assignment(name, force=True, create=True)

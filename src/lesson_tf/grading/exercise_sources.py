@@ -14,6 +14,12 @@ from lesson_tf import checks
 from lesson_tf.checks import Exercise
 
 CHAPTERS = ("attention", "tokenization", "positional_encoding", "flow", "why_it_works")
+CONCEPT_TEST = "concept_test"
+# What can be assigned, and the blank that a student gets for it: the concept test comes twice.
+ASSIGNMENTS = {chapter: chapter for chapter in CHAPTERS} | {
+    f"{CONCEPT_TEST}_before": CONCEPT_TEST,
+    f"{CONCEPT_TEST}_after": CONCEPT_TEST,
+}
 NOT_FOR_STUDENTS = {"solution", "book-only"}
 CODE_STUB = "# Write your code here.\nraise NotImplementedError()"
 TEXT_STUB = "*Write your answer here.*"
@@ -38,6 +44,27 @@ class Check:
 def read(path: Path) -> NotebookNode:
     """Return a notebook of format 4."""
     return nbformat.read(path, as_version=4)
+
+
+def source_path(book: Path, name: str) -> Path:
+    """Return where the book has the notebook of a chapter's exercises, or of the concept test.
+
+    >>> source_path(Path("book/en"), "flow").as_posix()
+    'book/en/flow/exercises.ipynb'
+    """
+    return book / f"{name}.ipynb" if name == CONCEPT_TEST else book / name / "exercises.ipynb"
+
+
+def blank_name(page: str) -> str:
+    """Return the name of the blank that belongs to a page of the book, empty if it is no such page.
+
+    >>> blank_name("book/en/flow/exercises"), blank_name("book/en/flow/decoding")
+    ('flow', '')
+    """
+    folder, _, stem = page.rpartition("/")
+    if stem == "exercises":
+        return folder.rpartition("/")[2]
+    return stem if stem == CONCEPT_TEST else ""
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -137,10 +164,10 @@ def blank(notebook: NotebookNode) -> NotebookNode:
 
 
 def write_blanks(book: Path, folder: Path) -> list[Path]:
-    """Write each chapter's blank notebook into a folder, and return those that were not there yet."""
+    """Write the blank notebooks into a folder, and return those that were not there yet."""
     written = []
-    for chapter in CHAPTERS:
-        source, target = book / chapter / "exercises.ipynb", folder / f"{chapter}.ipynb"
+    for name in (*CHAPTERS, CONCEPT_TEST):
+        source, target = source_path(book, name), folder / f"{name}.ipynb"
         if source.is_file() and not target.exists():
             folder.mkdir(parents=True, exist_ok=True)
             nbformat.write(blank(read(source)), target)

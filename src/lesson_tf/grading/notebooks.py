@@ -95,6 +95,7 @@ def _parse(data: bytes) -> NotebookNode:
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ValueError("it is JSON, but no notebook of format 4: it has no list of cells")
     notebook = nbformat.v4.new_notebook()
+    notebook.metadata["given"] = _assignment_in(content)
     for place, given in enumerate(content["cells"][:2000]):
         if not isinstance(given, dict):
             continue
@@ -112,6 +113,14 @@ def _parse(data: bytes) -> NotebookNode:
     return notebook
 
 
+def _assignment_in(content: dict) -> str:
+    """Return the assignment that the metadata names, or an empty text."""
+    metadata = content.get("metadata")
+    ours = metadata.get("lesson_tf") if isinstance(metadata, dict) else None
+    name = ours.get("assignment") if isinstance(ours, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def _name_in(cell: dict) -> str:
     """Return a cell's name in the gradebook: from its metadata, or, if a tool dropped them, its id."""
     metadata = cell.get("metadata")
@@ -125,14 +134,15 @@ def assignment_of(
 ) -> str:
     """Return the assignment with which a notebook shares most cells, or an empty text.
 
-    Of two that share as many, the one which the path names is meant.
+    Of two that share as many, the one which its metadata names is meant, else the one in the path.
     """
     given = {cell.metadata["given"] for cell in notebook.cells}
     shared = {
         name: len(given & {grade_id(cell) for cell in release.cells if grade_id(cell)})
         for name, release in handed_out.items()
     }
-    best = max(shared, key=lambda name: (shared[name], name in origin), default="")
+    told = notebook.metadata.get("given")
+    best = max(shared, key=lambda n: (shared[n], n == told, n in origin), default="")
     return best if best and shared[best] else ""
 
 
