@@ -27,12 +27,15 @@ from lesson_tf.grading.exercise_sources import (
 )
 from lesson_tf.grading.submissions import plain_name
 
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+
 README = """\
 # {title}
 
 1. Python 3.11 or newer. In a new folder: `python -m venv .venv`, then on Linux and macOS
    `source .venv/bin/activate`, on Windows `.venv\\Scripts\\activate`.
-2. `pip install -r requirements.txt`
+2. On Linux without an NVIDIA card first `pip install torch --index-url {cpu_wheels}`: it is some
+   gigabytes smaller. Then everywhere `pip install -r requirements.txt`.
 3. `jupyter lab {name}.ipynb`
 
 Write where it says so, and run the cell below: it answers within seconds and names the mistake, if it
@@ -159,7 +162,9 @@ def _zip(
     title = next(cell.source for cell in notebook.cells).splitlines()[0].removeprefix("# ")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{name}/{name}.ipynb", nbformat.writes(notebook))
-        archive.writestr(f"{name}/README.md", README.format(title=title, name=name))
+        archive.writestr(
+            f"{name}/README.md", README.format(title=title, name=name, cpu_wheels=CPU_WHEELS)
+        )
         if wheel:
             archive.write(wheel, f"{name}/{wheel.name}")
             requirements = f"./{wheel.name}[book]\njupyterlab\n"
