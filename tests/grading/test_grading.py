@@ -39,6 +39,11 @@ def rows(course) -> dict[str, dict[str, str]]:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
+def steps_of_class(course) -> list[dict[str, str]]:
+    with (course.root / "steps.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def feedback(course, student: str) -> str:
     return (course.root / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
 
@@ -92,6 +97,11 @@ def test_a_class_of_honest_and_clumsy_students(course, release, grade, came_in):
     assert "the scale is missing" in feedback(course, "bob")
     assert "It is not written yet" in feedback(course, "cy")
     assert "loop" in feedback(course, "fay")
+    # For each step, how many passed it: bob alone of those who wrote something forgot the scale.
+    steps = steps_of_class(course)
+    assert {row["of"] for row in steps} == {"8"}
+    scale = [row for row in steps if row["check"] == "attention-check" and row["passed"] == "6"]
+    assert scale and max(int(row["passed"]) for row in steps) == 7
 
 
 def test_grading_again_changes_nothing_and_goes_on_where_it_was(course, release, grade, came_in):
@@ -99,11 +109,12 @@ def test_grading_again_changes_nothing_and_goes_on_where_it_was(course, release,
     hand_in(came_in, "bob", filled(release, attention=UNSCALED_ATTENTION))
     grade()
     before = {p: p.stat().st_mtime_ns for p in course.root.rglob("*") if p.parent.name != "course"}
-    grades = (course.root / "grades.csv").read_bytes()
+    grades, steps = ((course.root / name).read_bytes() for name in ("grades.csv", "steps.csv"))
     grade()
     after = {p: p.stat().st_mtime_ns for p in course.root.rglob("*") if p.parent.name != "course"}
     assert before == after
     assert (course.root / "grades.csv").read_bytes() == grades
+    assert (course.root / "steps.csv").read_bytes() == steps and b"attention-check" in steps
     # An interrupted run leaves a submission without its stamp: it alone is graded again.
     (course.root / "graded" / NAME / "bob.json").unlink()
     hand_in(came_in, "cy", filled(release))

@@ -6,8 +6,9 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import nbformat
@@ -23,7 +24,14 @@ from lesson_tf.grading.examining import COMMAND, LIMITS, Usage, examine
 from lesson_tf.grading.exercise_sources import read
 from lesson_tf.grading.judging import Findings, Task, check_overlay, judge, outputs_of, tasks_for
 from lesson_tf.grading.notebooks import Submission, submissions_of
-from lesson_tf.grading.results import Result, score_of, summary, write_grades
+from lesson_tf.grading.results import (
+    Result,
+    score_of,
+    steps_of,
+    summary,
+    write_grades,
+    write_steps,
+)
 from lesson_tf.grading.submissions import Refusal, files_in
 
 
@@ -56,16 +64,12 @@ class Grading:
         """
         self._check()
         handed_out = {name: read(self.course.release(name)) for name in self.course.assignments}
-        try:
-            files, refused = files_in(folder, tuple(handed_out))
-        except ValueError as error:
-            raise GradingError(str(error)) from error
-        submissions, refused_notebooks = submissions_of(files, handed_out)
-        refused += refused_notebooks
+        submissions, refused = _came_in(folder, handed_out)
         work = [self._work(one, handed_out[one.assignment]) for one in submissions]
         results = list(self._results(work))
         known = self._known_results(results)
         write_grades(self.course, known, refused, students)
+        write_steps(self.course, known)
         text = summary(results, refused)
         (self.course.root / "summary.txt").write_text(text + "\n", encoding="utf-8")
         return results, refused
@@ -110,14 +114,19 @@ class Grading:
             else:
                 waiting.append(one)
         bar = tqdm(total=len(waiting), unit="submission", disable=self._quiet(waiting))
-        pool = ThreadPoolExecutor(max_workers=self.workers)
+        pool, left = ThreadPoolExecutor(max_workers=self.workers), iter(waiting)
+        # nbgrader's database has one writer. With many cores it falls behind: no more may be under way
+        # than it can catch up with, since what a sandbox wrote is kept until it is judged.
         try:
-            futures = {pool.submit(self._examine, one): one for one in waiting}
-            for future in as_completed(futures):
-                # nbgrader's database has one writer.
-                result = self._judge(futures.pop(future), future)
-                bar.update()
-                yield result
+            first = islice(left, 2 * self.workers)
+            running = {pool.submit(self._examine, one): one for one in first}
+            while running:
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    running |= {pool.submit(self._examine, one): one for one in islice(left, 1)}
+                    result = self._judge(running.pop(future), future)
+                    bar.update()
+                    yield result
         finally:
             pool.shutdown(cancel_futures=True)
             bar.close()
@@ -150,6 +159,7 @@ class Grading:
             (*submission.remarks, *_remarks(submission, findings)),
             round(usage.seconds, 2),
             usage.peak_memory,
+            steps_of(reports),
         )
         if not status.startswith("not graded"):
             self._stamp(work, result)
@@ -234,6 +244,18 @@ class Grading:
                 continue
             known.setdefault((before.student, before.assignment), before)
         return list(known.values())
+
+
+def _came_in(
+    folder: Path, handed_out: Mapping[str, NotebookNode]
+) -> tuple[list[Submission], list[Refusal]]:
+    """Return the submissions and the refusals; the files' bytes, pictures and all, are not kept."""
+    try:
+        files, refused = files_in(folder, tuple(handed_out))
+    except ValueError as error:
+        raise GradingError(str(error)) from error
+    submissions, refused_notebooks = submissions_of(files, handed_out)
+    return submissions, refused + refused_notebooks
 
 
 def _quietly(call: Callable[..., dict], *arguments, **options) -> dict:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 
+from lesson_tf.checks import Report
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.submissions import Refusal
 
 
 @dataclass(frozen=True)
 class Result:
-    """How grading one submission ended: its status and what was odd."""
+    """How grading one submission ended: its status, what was odd, and the steps of its checks.
+
+    A step is the check's name in the gradebook, the step's title, and whether it passed.
+    """
 
     student: str
     assignment: str
@@ -24,6 +28,7 @@ class Result:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     peak_memory: int = 0
+    steps: tuple[tuple[str, str, bool], ...] = ()
 
     def written(self) -> dict:
         """Return the result as what JSON can hold."""
@@ -32,7 +37,15 @@ class Result:
     @classmethod
     def read(cls, data: Mapping) -> "Result":
         """Return the result that `written` wrote."""
-        return cls(**{**data, "remarks": tuple(data["remarks"])})
+        steps = tuple((check, title, passed) for check, title, passed in data.get("steps", ()))
+        return cls(**{**data, "remarks": tuple(data["remarks"]), "steps": steps})
+
+
+def steps_of(reports: Mapping[str, Report]) -> tuple[tuple[str, str, bool], ...]:
+    """Return the steps of all checks: the check's name, the step's title, and whether it passed."""
+    return tuple(
+        (name, step.title, step.passed) for name, report in reports.items() for step in report.steps
+    )
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,22 @@ def _columns(course: Course, result: Result) -> dict[str, str]:
         f"{name}_possible": f"{score.possible:g}",
         f"{name}_status": result.status,
     }
+
+
+def write_steps(course: Course, results: Sequence[Result]) -> Path:
+    """Write steps.csv: for each step of each check, how many of those graded passed it."""
+    graded = [result for result in results if not result.status.startswith("not graded")]
+    told = [(r.assignment, *step) for r in sorted(graded, key=_place) for step in r.steps]
+    of, passed = Counter(step[:3] for step in told), Counter(step[:3] for step in told if step[3])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["assignment", "check", "step", "passed", "of"])
+    writer.writerows([*step, passed[step], count] for step, count in of.items())
+    return _replace(course.root / "steps.csv", "\ufeff" + text.getvalue())
+
+
+def _place(result: Result) -> tuple[str, str]:
+    return result.assignment, result.student
 
 
 def _replace(path: Path, text: str) -> Path:
