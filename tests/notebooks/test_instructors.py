@@ -64,3 +64,10 @@ def test_the_private_test_of_the_page_works(tmp_path):
     harder = overlaid(EXERCISES[code[1]], code[1], tmp_path)
     assert harder(EXERCISES[code[1]].reference)
     assert len(harder.properties) == len(EXERCISES[code[1]].properties) + 1
+
+
+def test_points_of_the_concept_test():
+    told = re.search(r"concept test takes \d+ minutes each time, and has (\d+) points", PAGE)
+    cells = Notebook.read(ROOT / "book/en/concept_test.ipynb").cells
+    points = [cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells]
+    assert int(told[1]) == sum(points)

@@ -90,7 +90,7 @@ def test_a_wrong_letter_is_told_its_belief_and_its_lesson(number, letter):
     assert set(question.beliefs) == set(LETTERS) - {question.right}
     step = step_of(number, RIGHT | {number: letter})
     assert not step.passed
-    assert f"({letter}) believes this: {question.beliefs[letter]}." in step.message
+    assert f"({letter}) rests on this belief: {question.beliefs[letter]}." in step.message
     assert f"The lesson on {question.lesson} puts it to the test." in step.message
     others = set(LETTERS) - {letter}
     assert not any(f"({other})" in step.message or f"`{other}`" in step.message for other in others)

@@ -203,7 +203,7 @@ def _complaint_about(number: int) -> Callable[[Sequence[Trial]], str | None]:
         if letter == question.right:
             return None
         return (
-            f"Who chooses ({letter}) believes this: {question.beliefs[letter]}. The lesson on "
+            f"Choice ({letter}) rests on this belief: {question.beliefs[letter]}. The lesson on "
             f"{question.lesson} puts it to the test."
         )
 
