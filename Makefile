@@ -59,9 +59,10 @@ lint: $(READY) ## check the style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(BUILT) ## measure the package against torch.nn and tokenizers, and the explorers
+bench: $(BUILT) ## measure the package against torch.nn and tokenizers, explorers, grading
 	$(BIN)/python tests/bench.py
 	$(BIN)/python tests/page/bench.py
+	$(BIN)/python tests/grading/bench.py
 
 models: $(READY) ## train the models that ship with the course (MODELS=translator trains one)
 	$(BIN)/python -m lesson_tf.train_models $(MODELS)
