@@ -216,6 +216,25 @@ def padding_is_zero(token_ids, pad_id):
     return mask_in_loops(token_ids, 0)
 
 
+def to_be_added(token_ids, pad_id):
+    return torch.where(mask_in_loops(token_ids, pad_id), 0.0, float("-inf"))
+
+
+def half_a_pair(query, key, value):
+    output, weights = attention_by_einsum(query, key, value)
+    return output.half(), weights.half()
+
+
+def weights_first(query, key, value):
+    output, weights = attention_by_einsum(query, key, value)
+    return weights, output
+
+
+def diagonal_alone(token_ids, pad_id):
+    batch, length = token_ids.shape
+    return torch.eye(length).bool().expand(batch, 1, length, length)
+
+
 def of_numbers(token_ids, pad_id):
     return mask_in_loops(token_ids, pad_id).float()
 
@@ -253,6 +272,11 @@ WRONG = pytest.mark.parametrize(
         (checks.two_masks, either, "both are wanted: `&`, not `|`"),
         (checks.two_masks, rows_as_well, "padded queries are hidden as well"),
         (checks.two_masks, padding_is_zero, "the padding is taken to be 0"),
+        (checks.attention, half_a_pair, "the numbers are in half precision"),
+        (checks.attention, weights_first, "the right parts are returned, in another order"),
+        (checks.two_masks, to_be_added, "this mask is made to be added to the scores"),
+        (checks.two_masks, to_be_added, "there is no mask of truth values"),
+        (checks.two_masks, diagonal_alone, "no query may look at an earlier key, either"),
         (checks.two_masks, of_numbers, "of truth values is wanted"),
     ],
     ids=lambda value: getattr(value, "__name__", "") or str(value)[:20],
@@ -292,6 +316,44 @@ def test_a_variant_is_solved_by_its_own_solution(number):
 
     assert checks.attention(tempered, variant=number)
     assert "not yours" in checks.attention(attention_by_einsum, variant=number).mistake
+
+
+NAMED = [
+    (attempt, words)
+    for check, attempt, words in WRONG.args[1]
+    if check is checks.attention and words in check(attempt).mistake
+]
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize(("attempt", "words"), NAMED, ids=[a.__name__ for a, _ in NAMED])
+def test_a_mistake_in_a_variant_is_named_as_well(attempt, words, number):
+    temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[number - 1]
+    report = checks.attention(
+        lambda query, key, value: attempt(query, key / temperature, value), variant=number
+    )
+    assert words in report.mistake and "two at once: this follows" not in report.mistake
+    report = checks.attention(attempt, variant=number)
+    if attempt not in (half_a_pair, weights_first):
+        assert "two at once: this follows the published exercise" in report.mistake
+        assert words in report.mistake
+
+
+def test_uniform_weights_sum_to_one_and_are_told_why_that_is_not_enough():
+    def uniform(query, key, value):
+        weights = (0 * query @ key.mT).softmax(-1)
+        return weights @ value, weights
+
+    report = checks.attention(uniform)
+    assert not report.mistake and report.score <= 0.25
+    assert "the largest weight is not at the largest score" in str(report)
+
+
+def test_columns_dealt_out_keep_each_token_and_mixed_tokens_do_not():
+    assert checks.split_heads(dealt_like_cards).steps[1].passed
+    for attempt in (tokens_mixed, turned_then_cut):
+        message = checks.split_heads(attempt).steps[1].message
+        assert "a token holds other numbers than its own" in message
 
 
 def test_the_references_agree_with_torch():

@@ -5,6 +5,7 @@ import json
 import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis.extra import numpy as st_numpy
 from lesson_tf.checks import EXERCISES, Report
 from lesson_tf.checks.answers import Call, answer, answer_all
 from lesson_tf.checks.closeness import same
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Variant
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Variant, carried_over
 from lesson_tf.checks.properties import agrees, has_shape, is_finite, rows_sum_to_one, unchanged
 from lesson_tf.checks.report import Step
 from lesson_tf.checks.transport import DTYPES, UnreadableValueError, decode, encode
@@ -24,6 +25,10 @@ from lesson_tf.checks.transport import DTYPES, UnreadableValueError, decode, enc
 
 def double(x):
     return 2 * x
+
+
+def triple(x):
+    return 3 * x
 
 
 EXERCISE = Exercise(
@@ -67,7 +72,9 @@ def test_an_unknown_mistake_is_not_given_a_name():
 
 @pytest.mark.parametrize("made", [lambda x: None, lambda x: ...])
 def test_a_function_that_returns_nothing_is_not_written_yet(made):
-    assert EXERCISE(made).trouble == "It is not written yet: it returns nothing."
+    assert EXERCISE(made).trouble.startswith(
+        "It is not written yet: it returns nothing. If it prints"
+    )
 
 
 def test_the_stub_of_nbgrader_is_not_written_yet():
@@ -165,6 +172,60 @@ def test_private_calls_are_not_described():
     assert "an input that is not shown" in text
 
 
+def test_the_reference_answers_each_call_once():
+    counted = []
+
+    def counting(x):
+        counted.append(x)
+        return 2 * x
+
+    exercise = replace(EXERCISE, reference=counting, properties=(has_shape(), agrees(), agrees()))
+    assert not exercise(lambda x: x + 3)
+    assert len(counted) == 2
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"mistakes": (Mistake("you added 2.", lambda y: y + 2),)},
+        {"mistakes": (Mistake("you added 2.", lambda x, y: x + 2),)},
+        {"variants": (Variant("Triple it.", lambda y: 3 * y),)},
+        {"variants": (Variant("Triple it.", triple, (Mistake("you added 2.", lambda: 3),)),)},
+    ],
+)
+def test_a_mistake_that_cannot_be_called_as_the_reference_is_refused(part):
+    with pytest.raises(ValueError, match="must take the parameters x, as the reference does"):
+        replace(EXERCISE, **part)
+
+
+def test_a_mistaken_module_must_be_built_and_called_as_the_reference_is():
+    class Other(Scale):
+        def forward(self, tensor):
+            return tensor
+
+    class AlsoOther(Scale):
+        def __init__(self, size):
+            super().__init__(size)
+
+    assert replace(MODULE, mistakes=(Mistake("m", Scale),))
+    with pytest.raises(ValueError, match="must take the parameters self, x"):
+        replace(MODULE, mistakes=(Mistake("m", Other),))
+    with pytest.raises(ValueError, match="must take the parameters width"):
+        replace(MODULE, mistakes=(Mistake("m", AlsoOther),))
+
+
+def test_a_mistake_is_named_in_a_variant_with_and_without_its_change():
+    def change(f):
+        return lambda x: f(x) * 1.5
+
+    variant = Variant("Triple it.", triple, carried_over(EXERCISE.mistakes, change))
+    exercise = replace(EXERCISE, variants=(variant,))
+    assert exercise(lambda x: 1.5 * (x + 2), variant=1).mistake == EXERCISE.mistakes[0].message
+    both = exercise(lambda x: x + 2, variant=1).mistake
+    assert both.startswith("two at once: this follows the published exercise, not yours. Triple")
+    assert both.endswith(EXERCISE.mistakes[0].message)
+
+
 # --- Modules ----------------------------------------------------------------------------------------
 
 
@@ -204,6 +265,30 @@ def test_a_module_with_other_parameters_is_told_which_ones():
 
 def test_an_instance_is_told_to_give_the_class():
     assert "Give the class itself, `Scale`" in str(MODULE(Scale(3)))
+
+
+@pytest.mark.parametrize(
+    ("exercise", "attempt", "hint"),
+    [
+        (EXERCISE, lambda y: 2 * y, "Its parameters must be named x."),
+        (MODULE, type("S", (Scale,), {"forward": None}), "needs a method `forward(self, x)`"),
+        (MODULE, lambda width: lambda x: x, "a class derived from `torch.nn.Module` is wanted"),
+        (MODULE, Scale.forward, "Its parameters must be named"),
+    ],
+)
+def test_an_attempt_that_cannot_be_called_is_told_how(exercise, attempt, hint):
+    text = str(exercise(attempt))
+    assert hint in text, text
+    assert "lesson_tf" not in text
+
+
+def test_a_module_without_forward_is_told_so():
+    class Scale(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.ones(width))
+
+    assert "The class needs a method `forward(self, x)` of just this name." in str(MODULE(Scale))
 
 
 # --- Endless loops ----------------------------------------------------------------------------------
@@ -290,6 +375,46 @@ def test_a_perturbation_must_not_be_felt():
     causal = lambda x: x.cumsum(0)  # noqa: E731
     assert judged(prop, causal, causal, *calls).passed
     assert judged(prop, causal, lambda x: x - x.mean(), *calls).message == "the future is felt."
+
+
+def test_a_part_that_is_not_there_is_told_by_what_is():
+    prop = agrees(pick=lambda x: x[:, 0])
+    step = judged(prop, double, lambda x: (2 * x).tolist(), Call({"x": torch.ones(2, 3)}))
+    assert step.message == "With x (2, 3) it returns a list, in which this part is not found."
+
+
+def test_a_tensor_without_axes_has_no_entry_to_point_at():
+    call = Call({"x": torch.ones(3)})
+    step = judged(agrees(), lambda x: x.sum(), lambda x: x.sum() + 1, call)
+    assert step.message == "With x (3,) the result is another one."
+
+
+# --- The form of an answer --------------------------------------------------------------------------
+
+
+def parts(x):
+    return x, x + 1, True
+
+
+PARTS = Exercise("E", "e", parts, EXERCISE.calls, (has_shape(), agrees()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_named(dtype):
+    def half(x):
+        return x.to(dtype) * 2
+
+    assert "in half precision" in EXERCISE(half).mistake
+    assert "in half precision" in PARTS(lambda x: [x.to(dtype), (x + 1).to(dtype), True]).mistake
+    for wrong in (lambda x: 2.2 * x.to(dtype), lambda x: x.to(dtype)[:1], lambda x: x.tolist()):
+        assert EXERCISE(wrong).mistake == ""
+    assert PARTS(lambda x: (x.to(dtype), x + 2, True)).mistake == ""
+
+
+def test_parts_in_another_order_are_named():
+    assert "in another order" in PARTS(lambda x: parts(x)[::-1]).mistake
+    for wrong in (lambda x: list(parts(x)), lambda x: (*parts(x), x), lambda x: (x, x, True)):
+        assert PARTS(wrong).mistake == ""
 
 
 # --- Values on the way ------------------------------------------------------------------------------
@@ -406,4 +531,85 @@ def test_every_reference_passes_and_no_mistake_does(name):
         assert not report and report.mistake == mistake.message
     for number in range(1, len(exercise.variants) + 1):
         assert exercise(exercise.variants[number - 1].reference, variant=number)
+        for mistake in exercise.variants[number - 1].mistakes:
+            assert exercise(mistake.wrong, variant=number).mistake == mistake.message
         assert "published" in exercise(exercise.reference, variant=number).mistake
+        assert [m.message[:30] for m in exercise.variants[number - 1].mistakes] == [
+            m.message[:30] for m in exercise.mistakes
+        ]
+
+
+# --- Attempts that know nothing -----------------------------------------------------------------------
+
+
+def filled(value, make):
+    """Return a value of the same structure that says nothing: each tensor by `make`, 0 and '' elsewhere."""
+    if isinstance(value, list | tuple):
+        return type(value)(filled(item, make) for item in value)
+    if isinstance(value, torch.Tensor):
+        return make(value) if value.numel() > 1 else torch.zeros_like(value)
+    return type(value)()
+
+
+def equal_rows(tensor):
+    if not tensor.is_floating_point() or not tensor.dim():
+        return torch.ones_like(tensor)
+    return torch.full_like(tensor, 1 / max(tensor.shape[-1], 1))
+
+
+def diagonal(tensor):
+    if tensor.dim() < 2:
+        return torch.zeros_like(tensor)
+    return torch.eye(*tensor.shape[-2:]).expand_as(tensor).to(tensor.dtype)
+
+
+def numbered(tensor):
+    return torch.arange(tensor.numel()).view_as(tensor).to(tensor.dtype)
+
+
+FILLINGS = {
+    "zeros": torch.zeros_like,
+    "ones": torch.ones_like,
+    "the mean": lambda tensor: torch.full_like(tensor, tensor.double().mean().item()),
+    "uniform weights": equal_rows,
+    "a diagonal": diagonal,
+    "numbers in order": numbered,
+    "noise": lambda tensor: torch.rand(tensor.shape).to(tensor.dtype),
+}
+
+
+def knows_nothing(exercise, make):
+    """Return an attempt whose answers have the right structure and no right number in it."""
+    if not isinstance(exercise.reference, type):
+        return lambda **given: filled(exercise.reference(**given), make)
+
+    class Filled(exercise.reference):
+        def forward(self, x):
+            return filled(super().forward(x), make)
+
+    return Filled
+
+
+def gives_back(exercise):
+    if not isinstance(exercise.reference, type):
+        return lambda **given: next(iter(given.values()))
+    return type("Same", (exercise.reference,), {"forward": lambda self, x: x})
+
+
+@pytest.mark.parametrize("filling", [*FILLINGS, "the first argument"])
+@pytest.mark.parametrize("name", [name for name in EXERCISES if name != "concept_test"])
+def test_an_attempt_that_knows_nothing_earns_a_quarter_at_most(name, filling):
+    exercise = EXERCISES[name]
+    make = FILLINGS.get(filling)
+    report = exercise(knows_nothing(exercise, make) if make else gives_back(exercise))
+    assert not report and report.score <= 0.25, str(report)
+
+
+@pytest.mark.parametrize("constant", [0, 1, 1.0, "", [], (), True, torch.zeros(2, 3)])
+@pytest.mark.parametrize("name", [name for name in EXERCISES if name != "concept_test"])
+def test_a_constant_earns_a_quarter_at_most(name, constant):
+    exercise = EXERCISES[name]
+    lazy = lambda **given: constant  # noqa: E731
+    if isinstance(exercise.reference, type):
+        lazy = type("Lazy", (exercise.reference,), {"forward": lambda self, x: constant})
+    assert exercise(lazy).score <= 0.25, str(exercise(lazy))

@@ -111,6 +111,10 @@ def eps_outside(self, x):
     return (x - mean) / (std + self.eps) * self.weight + self.bias
 
 
+def fixed_eps(self, x):
+    return F.layer_norm(x, x.shape[-1:], self.weight, self.bias)
+
+
 def no_affine(self, x):
     return (x - x.mean(-1, keepdim=True)) / (
         x.var(-1, keepdim=True, unbiased=False) + self.eps
@@ -176,6 +180,19 @@ def shifted_back(logits, token_ids, pad_id):
 def summed(logits, token_ids, pad_id):
     arguments = logits[:, :-1].transpose(1, 2), token_ids[:, 1:]
     return F.cross_entropy(*arguments, ignore_index=pad_id, reduction="sum")
+
+
+def perplexity(logits, token_ids, pad_id):
+    return torch.tensor(loss_in_loops(logits, token_ids, pad_id)).exp()
+
+
+def in_half_precision(logits, token_ids, pad_id):
+    return torch.tensor(loss_in_loops(logits, token_ids, pad_id)).half()
+
+
+def caches_exchanged(*arguments, **named):
+    output, key, value = step_in_full(*arguments, **named)
+    return output, value, key
 
 
 def mean_of_texts(logits, token_ids, pad_id):
@@ -246,6 +263,10 @@ MISTAKES = [
     (checks.shifted_loss, no_sign, "the sign is missing"),
     (checks.shifted_loss, log_of_softmax, "the probability underflows to 0"),
     (checks.shifted_loss, softmax_twice, "a softmax stands before the cross-entropy"),
+    (checks.shifted_loss, perplexity, "this is the perplexity"),
+    (checks.shifted_loss, in_half_precision, "the numbers are in half precision"),
+    (checks.layer_norm, norm(fixed_eps), "eps is fixed at 0.00001"),
+    (checks.cached_step, caches_exchanged, "the right parts are returned, in another order"),
     (checks.shifted_loss, neither, "two at once: nothing is shifted"),
     (checks.cached_step, step(lambda past: 0), "the position stays 0"),
     (checks.cached_step, step(lambda past: None), "no position is added"),
@@ -328,6 +349,29 @@ def test_a_variant_is_solved_by_its_own_solution(number):
 
     assert checks.shifted_loss(own, variant=number)
     assert "not yours" in checks.shifted_loss(loss_in_loops, variant=number).mistake
+
+
+VARIED = [case[1:] for case in KNOWN if case[0] is checks.shifted_loss]
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize(("attempt", "words"), VARIED, ids=[words for _, words in VARIED])
+def test_a_mistake_in_a_variant_is_named_as_well(attempt, words, number):
+    base = (2, 3, 10, 16)[number - 1]
+    own = checks.shifted_loss(
+        lambda logits, token_ids, pad_id: attempt(logits, token_ids, pad_id) / math.log(base),
+        variant=number,
+    )
+    assert words in own.mistake and not own.mistake.startswith("two at once: this")
+    published = checks.shifted_loss(attempt, variant=number).mistake
+    assert words in published and published.startswith("two at once: this follows the published")
+
+
+def test_a_loss_that_is_a_tensor_is_told_so():
+    def one_for_each(logits, token_ids, pad_id):
+        return F.cross_entropy(logits[:, :-1].mT, token_ids[:, 1:], reduction="none")
+
+    assert "the result is not one positive number" in str(checks.shifted_loss(one_for_each))
 
 
 def test_the_references_are_those_of_torch():

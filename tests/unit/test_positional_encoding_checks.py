@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ EXERCISES = {
     "rotary": checks.rotary,
 }
 SEEDS = range(1, 21)
+BASE = 10000.0  # a test of the variants sets another one
 
 
 # --- Attempts as learners write them ------------------------------------------------------------------
@@ -29,7 +31,8 @@ def attention(query, key, value):
     return weights @ value, weights
 
 
-def table_in_loops(length, d_model, base=10000.0):
+def table_in_loops(length, d_model, base=None):
+    base = base or BASE
     rows = []
     for t in range(length):
         angles = [t / base ** (2 * i / d_model) for i in range(d_model // 2)]
@@ -40,14 +43,14 @@ def table_in_loops(length, d_model, base=10000.0):
 def table_in_float64(length, d_model):
     table = torch.zeros(length, d_model, dtype=torch.float64)
     t = torch.arange(length, dtype=torch.float64).unsqueeze(1)
-    speeds = torch.exp(torch.arange(0, d_model, 2).double() * -(math.log(10000.0) / d_model))
+    speeds = torch.exp(torch.arange(0, d_model, 2).double() * -(math.log(BASE) / d_model))
     table[:, 0::2] = torch.sin(t * speeds)
     table[:, 1::2] = torch.cos(t * speeds)
     return table
 
 
 def angles_of(length, d_model, exponents):
-    return torch.arange(length)[:, None] / 10000 ** (exponents / d_model)
+    return torch.arange(length)[:, None] / BASE ** (exponents / d_model)
 
 
 def table_halves(length, d_model):
@@ -154,7 +157,7 @@ def offset_least_squares(table, k):
 def turn(x, first, way=1, exponent=2.0):
     """Turn pairs as complex numbers."""
     half = x.shape[-1] // 2
-    speeds = 10000.0 ** (-exponent * torch.arange(half) / x.shape[-1])
+    speeds = BASE ** (-exponent * torch.arange(half) / x.shape[-1])
     angles = way * torch.arange(first, first + x.shape[-2])[:, None] * speeds
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], half, 2).contiguous())
     return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
@@ -162,7 +165,7 @@ def turn(x, first, way=1, exponent=2.0):
 
 def turn_halves(x, first):
     a, b = x.chunk(2, dim=-1)
-    speeds = 10000.0 ** -(torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    speeds = BASE ** -(torch.arange(0, x.shape[-1], 2) / x.shape[-1])
     angles = torch.arange(first, first + x.shape[-2])[:, None] * speeds
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
@@ -172,7 +175,7 @@ def rotary_by_matrices(query, key, value, start):
     def turned(x, first):
         rows = []
         for t in range(x.shape[-2]):
-            angles = (first + t) * 10000.0 ** -(torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+            angles = (first + t) * BASE ** -(torch.arange(0, x.shape[-1], 2) / x.shape[-1])
             rows.append(x[..., t, :] @ step_blocks(angles.sin(), angles.cos()))
         return torch.stack(rows, dim=-2)
 
@@ -237,6 +240,25 @@ def rotary_unscaled(query, key, value, start):
     return weights @ value, weights
 
 
+def offset_never_back(table, k):
+    matrix = torch.eye(table.shape[1])
+    for _ in range(k):
+        matrix = matrix @ one_step(table)
+    return matrix
+
+
+def offset_of_another_base(table, k):
+    angles = k * BASE ** -(torch.arange(0, table.shape[1], 2) / table.shape[1])
+    return step_blocks(angles.sin(), angles.cos())
+
+
+def rotary_hidden(query, key, value, start):
+    scores = turn(query, start) @ turn(key, 0).mT / math.sqrt(query.shape[-1])
+    later = torch.ones(scores.shape[-2:]).triu(start + 1).bool()
+    weights = scores.masked_fill(later, -math.inf).softmax(-1)
+    return weights @ value, weights
+
+
 RIGHT = [
     ("table", table_in_loops),
     ("table", table_in_float64),
@@ -261,6 +283,9 @@ WRONG = [
     ("offset", offset_entrywise, "raises every entry by itself"),
     ("offset", offset_longer, "multiplied by k"),
     ("offset", offset_halves, "column i is paired with column i + d_model / 2"),
+    ("offset", offset_never_back, "a negative k does nothing"),
+    ("offset", offset_of_another_base, "the base is taken to be 10,000"),
+    ("rotary", rotary_hidden, "later keys are hidden"),
     ("rotary", rotary_lost, "the place in the cache is lost"),
     ("rotary", rotary_keys_moved, "the place in the cache is lost"),
     ("rotary", rotary_values, "the values are turned as well"),
@@ -498,7 +523,7 @@ def test_calls_have_unequal_sizes():
 
 @pytest.mark.parametrize("number", range(1, 6))
 def test_a_variant_of_the_table_is_not_the_published_exercise(number):
-    base = (100, 500, 1000, 50_000, 500_000)[number - 1]
+    base = (200, 500, 1000, 50_000, 500_000)[number - 1]
     exercise = checks.sinusoidal_table
     assert exercise(lambda length, d_model: table_in_loops(length, d_model, base), variant=number)
     for published in (table_in_loops, table_in_float64):
@@ -509,7 +534,7 @@ def test_a_variant_of_the_table_is_not_the_published_exercise(number):
 
 @pytest.mark.parametrize("number", range(1, 5))
 def test_a_variant_of_rotary_is_not_the_published_exercise(number):
-    base = (100.0, 500.0, 1000.0, 500_000.0)[number - 1]
+    base = (200.0, 500.0, 1000.0, 500_000.0)[number - 1]
     # base^(-2i/d) is 10000^(-e·i/d) with this e.
     exponent = 2 * math.log(base) / math.log(10000.0)
 
@@ -521,3 +546,29 @@ def test_a_variant_of_rotary_is_not_the_published_exercise(number):
     report = checks.rotary(rotary_by_matrices, variant=number)
     assert not report
     assert "not yours. In your variant the base of the angles" in report.mistake
+
+
+BASES = {"table": (200, 500, 1000, 50_000, 500_000), "rotary": (200, 500, 1000, 500_000)}
+VARIED = [
+    (name, attempt, words, number)
+    for name, attempt, words in WRONG
+    for number in range(1, len(BASES.get(name, ())) + 1)
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "attempt", "words", "number"), VARIED, ids=[f"{v[1].__name__}-{v[3]}" for v in VARIED]
+)
+def test_a_mistake_in_a_variant_is_named_as_well(monkeypatch, name, attempt, words, number):
+    monkeypatch.setattr(sys.modules[__name__], "BASE", float(BASES[name][number - 1]))
+    mistake = EXERCISES[name](attempt, variant=number).mistake
+    assert words in mistake and not mistake.startswith("two at once: this"), mistake
+    assert "10000" not in mistake
+    monkeypatch.undo()
+    published = EXERCISES[name](attempt, variant=number).mistake
+    assert words in published or "nothing is turned" in words, published
+
+
+def test_rotary_weights_that_are_not_there_are_told_so():
+    report = checks.rotary(lambda query, key, value, start: query)
+    assert "The weights are not there, in the right shape." in str(report)

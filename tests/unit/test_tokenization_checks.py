@@ -389,6 +389,29 @@ def test_a_variant_is_solved_by_its_own_solution(number):
     assert "not yours" in checks.tied_embedding(tied_by_einsum, variant=number).mistake
 
 
+VARIED = [case[1:] for case in MISTAKES if case[0] is checks.tied_embedding]
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize(("attempt", "words"), VARIED, ids=[words for _, words in VARIED])
+def test_a_mistake_in_a_variant_is_named_as_well(attempt, words, number):
+    temperature = (0.5, 1.5, 2.0, 2.5, 4.0)[number - 1]
+
+    def own(table, token_ids, hidden):
+        return attempt(table, token_ids, hidden / temperature)
+
+    mistake = checks.tied_embedding(own, variant=number).mistake
+    assert words in mistake and not mistake.startswith("two at once: this")
+    published = checks.tied_embedding(attempt, variant=number).mistake
+    assert words in published and published.startswith("two at once: this follows the published")
+
+
+def test_vectors_and_logits_exchanged_are_named():
+    report = checks.tied_embedding(lambda **given: tied_by_einsum(**given)[::-1])
+    assert "in another order" in report.mistake
+    assert "the logits are not there, in the right shape" in str(report)
+
+
 def test_the_reference_of_encoding_agrees_with_tokenizers():
     for call in checks.encode_by_rank.calls_from(3):
         word, merges = call.arguments["word"], call.arguments["merges"]

@@ -313,6 +313,17 @@ def test_a_variant_is_solved_by_its_own_solution(number):
     assert "every worker has the same weight" in report.mistake
 
 
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize(("attempt", "words"), GRADIENTS, ids=[a.__name__ for a, _ in GRADIENTS])
+def test_a_mistake_in_a_variant_is_named_as_well(attempt, words, number):
+    def own(gradients, examples):
+        return attempt(gradients, torch.cat((examples[:-1], examples[-1:] * (number + 1))))
+
+    mistake = checks.combined_gradient(own, variant=number).mistake
+    assert words in mistake and not mistake.startswith("two at once: this")
+    assert words in checks.combined_gradient(attempt, variant=number).mistake
+
+
 def test_an_exact_power_gives_its_exponent():
     lengths = [3, 5, 40, 100]
     for power in (0.5, 1.0, 1.7, 3.0):

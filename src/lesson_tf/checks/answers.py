@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lesson_tf.checks.transport import UnreadableValueError, decode, encode
 
 SECONDS = 5.0
+_NO_LINE = "Calling it"
 _NOT_THE_LEARNERS = tuple(
     str(Path(folder).resolve())
     for folder in (
@@ -135,11 +136,17 @@ def perform(attempt: Callable, call: Call) -> Any:
     """Call a function, or build a module, load its parameters and call it, with copies of all tensors.
 
     What is returned has gone through text and back, as in a sandbox: no object of the attempt is left.
-    Raises whatever the attempt raises, and UnreadableValueError.
+    Raises whatever the attempt raises, UnreadableValueError, and ValueError for what is built and is no
+    module.
     """
     arguments = {name: decode(encode(value)) for name, value in call.arguments.items()}
     if call.build is not None:
         attempt = attempt(**call.build)
+        if not isinstance(attempt, nn.Module):
+            raise ValueError(
+                "a class derived from `torch.nn.Module` is wanted, and what this makes is of type "
+                f"{type(attempt).__name__}"
+            )
         if call.state is not None:
             _load(attempt, call.state)
     return decode(encode(attempt(**arguments)))
@@ -174,16 +181,30 @@ def _answer_of(work: _Work, call: Call) -> Answer:
         return Answer(kind="value", trouble=f"What it returned cannot be read: {error}.")
     said = "" if call.private else str(error).strip().split("\n")[0]
     what = f"{type(error).__name__}{': ' + said if said else ''}"
-    return Answer(
-        kind="crash", trouble=f"{_own_line(error)} raised {what} (called with {call.words()})."
-    )
+    line = _own_line(error)
+    hint = _hint(error, call) if line == _NO_LINE else ""
+    return Answer(kind="crash", trouble=f"{line} raised {what} (called with {call.words()}).{hint}")
+
+
+def _hint(error: BaseException, call: Call) -> str:
+    """Return what to do about an error before the first line of the learner's own, if that is known."""
+    said = str(error)
+    if not isinstance(error, TypeError):
+        return ""
+    if call.build is not None and ("_forward" in said or "'NoneType' object is" in said):
+        return " The class needs a method `forward(self, x)` of just this name."
+    if "argument" not in said:
+        return ""
+    in_init = call.build is not None and "__init__" in said
+    names = ", ".join((call.build or {}) if in_init else call.arguments)
+    return f" Its parameters must be named {names}." if names else " It takes no parameters."
 
 
 def _own_line(error: BaseException) -> str:
     """Return the last of the learner's own lines on the way to an error, as "Line 3, `x = y`,"."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_the_learners(f.filename)]
     if isinstance(error, SyntaxError) or not frames:
-        return "Calling it"
+        return _NO_LINE
     frame = frames[-1]
     source = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
     return f"Line {frame.lineno}, `{source}`," if source else f"Line {frame.lineno}"

@@ -1,14 +1,15 @@
 """What the exercises of chapter 1 must satisfy: attention, heads as a reshape, two masks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor
 
 from lesson_tf.attention import causal_mask, padding_mask, scaled_dot_product_attention
 from lesson_tf.checks.answers import Call
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Variant
-from lesson_tf.checks.properties import agrees, has_shape, is_finite, rows_sum_to_one, unchanged
+from lesson_tf.checks.closeness import same
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant, carried_over
+from lesson_tf.checks.properties import agrees, has_shape, is_finite, rows_sum_to_one
 
 # --- Attention from the formula ---------------------------------------------------------------------
 
@@ -63,11 +64,84 @@ def _scores_for_weights(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tens
     return scores.softmax(-1) @ value, scores
 
 
-def _tempered(temperature: float):
-    def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        return scaled_dot_product_attention(query / temperature, key, value)
+def _tempered(temperature: float) -> Callable[[Callable], Callable]:
+    """Return what divides the scores of any attention by a temperature, too."""
 
-    return attention
+    def change(attend: Callable) -> Callable:
+        return lambda query, key, value: attend(query / temperature, key, value)
+
+    return change
+
+
+_MISTAKES = (
+    Mistake(
+        "the scale is missing: divide the scores by the square root of d_k, the width of a key.",
+        _wrong_attention(exponent=0.0),
+    ),
+    Mistake(
+        "the softmax runs over the queries: each query shares its attention among the keys, so its "
+        "axis is the last one.",
+        _wrong_attention(axis=-2),
+    ),
+    Mistake(
+        "the scores are divided by d_k; its square root is wanted.",
+        _wrong_attention(exponent=1.0),
+    ),
+    Mistake(
+        "two at once: the scale is missing, and the softmax runs over the queries.",
+        _wrong_attention(exponent=0.0, axis=-2),
+    ),
+    Mistake(
+        "the scores are multiplied by the square root of d_k; divide by it.",
+        _wrong_attention(exponent=-0.5),
+    ),
+    Mistake(
+        "the scale comes from the width of the values; d_k is the width of a key.",
+        _wrong_attention(size=lambda query, key, value: value.shape[-1]),
+    ),
+    Mistake(
+        "the scale comes from the number of keys; d_k is the width of one key.",
+        _wrong_attention(size=lambda query, key, value: key.shape[-2]),
+    ),
+    Mistake(
+        "the axis of the softmax is counted from the front: 1 is another axis as soon as there are "
+        "axes for batch and heads. Count from the back: the keys are always at -1.",
+        _wrong_attention(axis=1),
+    ),
+    Mistake(
+        "the softmax runs over the first axis; the keys are on the last one, at -1.",
+        _wrong_attention(axis=0),
+    ),
+    Mistake(
+        "the division comes after the softmax, so no row sums to 1: divide the scores, before it.",
+        _weighted_by(lambda scores, root: scores.softmax(-1) / root),
+    ),
+    Mistake(
+        "the softmax is missing: scores become weights by a softmax over the keys.",
+        _weighted_by(lambda scores, root: scores / root),
+    ),
+    Mistake(
+        "the exponentials overflow: use `softmax`, or subtract each row's largest score first.",
+        _weighted_by(_exponentials_shared),
+    ),
+    Mistake(
+        "the scores are returned in the place of the weights: return what the softmax gives.",
+        _scores_for_weights,
+    ),
+)
+
+_rows = rows_sum_to_one("", lambda pair: pair[1])
+
+
+def _shares_by_score(trials: Sequence[Trial]) -> str | None:
+    """Complain unless rows of weights sum to 1, and give each query's best key its largest weight."""
+    complaint = _rows.test(trials)
+    if complaint:
+        return complaint
+    for trial in trials:
+        if not same(trial.value[1].argmax(-1), trial.expected[1].argmax(-1)):
+            return f"With {trial.call.words()} the largest weight is not at the largest score."
+    return None
 
 
 attention = Exercise(
@@ -77,72 +151,18 @@ attention = Exercise(
     calls=_attention_calls,
     properties=(
         has_shape("It returns output and weights, in the right shapes.", on=("", "batch")),
-        rows_sum_to_one("Each row of weights sums to 1.", lambda pair: pair[1]),
+        Property("Each row of weights sums to 1.", _shares_by_score, weight=2),
         is_finite("Large scores give no inf and no nan.", on=("large",)),
-        agrees("The weights are right.", pick=lambda pair: pair[1]),
+        agrees("The weights are right.", pick=lambda pair: pair[1], weight=3),
         agrees("The output is right.", pick=lambda pair: pair[0], weight=1),
     ),
-    mistakes=(
-        Mistake(
-            "the scale is missing: divide the scores by the square root of d_k, the width of a key.",
-            _wrong_attention(exponent=0.0),
-        ),
-        Mistake(
-            "the softmax runs over the queries: each query shares its attention among the keys, so its "
-            "axis is the last one.",
-            _wrong_attention(axis=-2),
-        ),
-        Mistake(
-            "the scores are divided by d_k; its square root is wanted.",
-            _wrong_attention(exponent=1.0),
-        ),
-        Mistake(
-            "two at once: the scale is missing, and the softmax runs over the queries.",
-            _wrong_attention(exponent=0.0, axis=-2),
-        ),
-        Mistake(
-            "the scores are multiplied by the square root of d_k; divide by it.",
-            _wrong_attention(exponent=-0.5),
-        ),
-        Mistake(
-            "the scale comes from the width of the values; d_k is the width of a key.",
-            _wrong_attention(size=lambda query, key, value: value.shape[-1]),
-        ),
-        Mistake(
-            "the scale comes from the number of keys; d_k is the width of one key.",
-            _wrong_attention(size=lambda query, key, value: key.shape[-2]),
-        ),
-        Mistake(
-            "the axis of the softmax is counted from the front: 1 is another axis as soon as there are "
-            "axes for batch and heads. Count from the back: the keys are always at -1.",
-            _wrong_attention(axis=1),
-        ),
-        Mistake(
-            "the softmax runs over the first axis; the keys are on the last one, at -1.",
-            _wrong_attention(axis=0),
-        ),
-        Mistake(
-            "the division comes after the softmax, so no row sums to 1: divide the scores, before it.",
-            _weighted_by(lambda scores, root: scores.softmax(-1) / root),
-        ),
-        Mistake(
-            "the softmax is missing: scores become weights by a softmax over the keys.",
-            _weighted_by(lambda scores, root: scores / root),
-        ),
-        Mistake(
-            "the exponentials overflow: use `softmax`, or subtract each row's largest score first.",
-            _weighted_by(_exponentials_shared),
-        ),
-        Mistake(
-            "the scores are returned in the place of the weights: return what the softmax gives.",
-            _scores_for_weights,
-        ),
-    ),
+    mistakes=_MISTAKES,
     variants=tuple(
         Variant(
             f"In your variant the scores are also divided by a temperature of {temperature}, before the "
             "softmax.",
-            _tempered(temperature),
+            _tempered(temperature)(_attention),
+            carried_over(_MISTAKES, _tempered(temperature)),
         )
         for temperature in (0.5, 1.5, 2.0, 2.5, 3.0)
     ),
@@ -152,12 +172,8 @@ attention = Exercise(
 
 
 def _split_calls(generator: Generator) -> list[Call]:
-    x = torch.randn(2, 5, 12, generator=generator)
-    other = x.clone()
-    other[:, 1:] += 1.0
     return [
-        Call({"x": x, "heads": 3}, "before"),
-        Call({"x": other, "heads": 3}, "after"),
+        Call({"x": torch.randn(2, 5, 12, generator=generator), "heads": 3}),
         Call({"x": torch.randn(3, 4, 8, generator=generator), "heads": 2}),
         Call({"x": torch.randn(1, 3, 6, generator=generator), "heads": 1}),
     ]
@@ -188,6 +204,17 @@ def _turned(x: Tensor, heads: int) -> Tensor:
     return x.mT.reshape(batch, heads, length, d_model // heads)
 
 
+def _keeps_tokens(trials: Sequence[Trial]) -> str | None:
+    """Complain unless the heads together hold each token's own numbers, in whatever order."""
+    for trial in trials:
+        x, split = trial.call.arguments["x"], trial.value
+        if split.shape != trial.expected.shape:
+            return f"With {trial.call.words()} the shape is another one."
+        if not same(split.transpose(1, 2).flatten(2).sort().values, x.sort().values):
+            return f"With {trial.call.words()} a token holds other numbers than its own."
+    return None
+
+
 split_heads = Exercise(
     name="Heads as a reshape",
     attempt="split_heads",
@@ -195,13 +222,7 @@ split_heads = Exercise(
     calls=_split_calls,
     properties=(
         has_shape("The shape is (batch, heads, length, d_k)."),
-        unchanged(
-            "A token's numbers stay with the token.",
-            "The first token of a head changes when only other tokens change: tokens are mixed.",
-            "before",
-            "after",
-            lambda split: split[:, :, 0],
-        ),
+        Property("A token's numbers stay with the token.", _keeps_tokens, weight=2),
         agrees("Each head gets its own neighbouring columns."),
     ),
     mistakes=(
@@ -260,6 +281,11 @@ def _wrong_mask(combine: Callable[[Tensor, Tensor], Tensor]):
     return decoder_mask
 
 
+def _to_be_added(token_ids: Tensor, pad_id: int) -> Tensor:
+    mask = _decoder_mask(token_ids, pad_id)
+    return torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)
+
+
 def _with_padding_zero(token_ids: Tensor, pad_id: int) -> Tensor:
     return _decoder_mask(token_ids, 0)
 
@@ -270,10 +296,12 @@ def _is_causal(trials) -> str | None:
         mask = trial.value
         if not isinstance(mask, Tensor) or mask.shape != trial.expected.shape:
             return f"With {trial.call.words()} there is no mask of the right shape."
+        if not set(mask.double().unique().tolist()) <= {0.0, 1.0}:
+            return f"With {trial.call.words()} there is no mask of truth values."
         if mask.bool().triu(1).any():
             return f"With {trial.call.words()} a query may look at a later key."
-        if not mask.any():
-            return f"With {trial.call.words()} nothing is allowed at all."
+        if not mask.bool().tril(-1).any():
+            return f"With {trial.call.words()} no query may look at an earlier key, either."
     return None
 
 
@@ -329,6 +357,11 @@ two_masks = Exercise(
             "padded queries are hidden as well, and a row that allows nothing has no softmax: hide padded "
             "keys alone.",
             _wrong_mask(lambda past, seen: past & seen & seen.mT),
+        ),
+        Mistake(
+            "this mask is made to be added to the scores; in this course a mask holds truth values, and True "
+            "means that attention is allowed.",
+            _to_be_added,
         ),
         Mistake("the padding is taken to be 0: compare with `pad_id`.", _with_padding_zero),
     ),

@@ -183,9 +183,17 @@ def _writes_ids(trials: list[Trial]) -> str | None:
             return f"{with_what} the list holds something else than ids, which are whole numbers."
         if given["eos_id"] in ids or len(ids) > given["steps"]:
             return f"{with_what} it holds the token of the end, or is too long."
+        if ids[:1] == [given["bos_id"]] != trial.expected[:1]:
+            return f"{with_what} it holds the token of the beginning."
         if not ids and trial.expected:
             return f"{with_what} the text is empty."
     return None
+
+
+def _bare(ids: list[int]) -> list[int]:
+    """Leave out a begin token in front and an end token behind: whether they stay is judged once."""
+    ids = ids[1:] if ids[:1] == [BOS] else ids
+    return ids[:-1] if ids[-1:] == [EOS] else ids
 
 
 _PLACES = (
@@ -205,10 +213,10 @@ beam_search = Exercise(
     calls=_calls,
     properties=(
         Property("It returns a list of ids, without begin and end.", _writes_ids),
-        agrees("A wider beam avoids the greedy trap.", on=("trap",), weight=1),
-        agrees("Texts are compared by their mean, finished or not.", on=("short",)),
-        agrees("A finished text is put aside, and the search goes on.", on=("beyond",)),
-        agrees("All texts share the places, in drawn tables, too.", on=("",), weight=1),
+        agrees("A wider beam avoids the greedy trap.", on=("trap",), pick=_bare, weight=1),
+        agrees("Texts are compared by their mean, finished or not.", on=("short",), pick=_bare),
+        agrees("A finished text is put aside, and the search goes on.", on=("beyond",), pick=_bare),
+        agrees("All texts share the places, in drawn tables, too.", on=("",), pick=_bare, weight=1),
     ),
     mistakes=(
         Mistake(

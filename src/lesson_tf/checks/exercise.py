@@ -4,6 +4,7 @@ The learner's code answers the calls, wherever it runs; the answers are judged h
 runs a line of the learner's.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from torch import Generator
 
 from lesson_tf.checks.answers import Answer, Call, answer_all, perform
 from lesson_tf.checks.closeness import same
+from lesson_tf.checks.form import wrong_form
 from lesson_tf.checks.report import Report, Step
 
 
@@ -54,10 +56,26 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Variant:
-    """A change to an exercise, so that its published solution is not the answer: a sentence, a reference."""
+    """A change to an exercise, so that its published solution is not the answer.
+
+    A sentence tells it; it has its own reference, and the mistakes as people make them in it.
+    """
 
     sentence: str
     reference: Callable
+    mistakes: tuple[Mistake, ...] = ()
+
+
+def carried_over(
+    mistakes: Sequence[Mistake], change: Callable[[Callable], Callable]
+) -> tuple[Mistake, ...]:
+    """Return the mistakes as a variant has them, by what makes its solution of the published one.
+
+    >>> [twice] = carried_over([Mistake("1 is added.", lambda x: x + 1)], lambda f: lambda x: 2 * f(x))
+    >>> twice.message, twice.wrong(5)
+    ('1 is added.', 12)
+    """
+    return tuple(replace(mistake, wrong=change(mistake.wrong)) for mistake in mistakes)
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,8 @@ class Exercise:
     """A checked exercise; calling it checks an attempt.
 
     `attempt` is the name under which a notebook defines the solution. `calls` draws inputs from a
-    generator: the same seed gives the same ones.
+    generator: the same seed gives the same ones. Raises ValueError for a mistake, or the reference of a
+    variant, that cannot be called as the reference is.
     """
 
     name: str
@@ -75,6 +94,15 @@ class Exercise:
     properties: tuple[Property, ...]
     mistakes: tuple[Mistake, ...] = ()
     variants: tuple[Variant, ...] = ()
+
+    def __post_init__(self):
+        """Raise ValueError for what would never match an answer."""
+        for mistake in self.mistakes:
+            self._check_parameters(mistake.wrong, f"the mistake “{mistake.message}”")
+        for variant in self.variants:
+            self._check_parameters(variant.reference, f"the variant “{variant.sentence}”")
+            for mistake in variant.mistakes:
+                self._check_parameters(mistake.wrong, f"the mistake “{mistake.message}”")
 
     def __call__(self, attempt: Any, points: int | float | None = None, variant: int = 0) -> Report:
         """Check an attempt and return the report; raises ValueError for a variant that does not exist."""
@@ -111,10 +139,18 @@ class Exercise:
         published = Mistake(
             f"this solves the published exercise, not yours. {changed.sentence}", self.reference
         )
+        both = tuple(
+            replace(
+                mistake,
+                message="two at once: this follows the published exercise, not yours. "
+                f"{changed.sentence} And {mistake.message}",
+            )
+            for mistake in self.mistakes
+        )
         return replace(
             self,
             reference=changed.reference,
-            mistakes=(published, *self.mistakes),
+            mistakes=(published, *changed.mistakes, *both),
             variants=(),
         )
 
@@ -137,6 +173,18 @@ class Exercise:
         """Return the report on a notebook that does not define the attempt."""
         return self._stopped(f"`{self.attempt}` is not defined.", points)
 
+    def _check_parameters(self, wrong: Callable, what: str) -> None:
+        """Raise ValueError unless something can be called as the reference is: else it never matches."""
+        for right, other in zip(_called(self.reference), _called(wrong), strict=False):
+            names = inspect.signature(right).parameters
+            try:
+                inspect.signature(other).bind(**dict.fromkeys(names))
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{self.name}: {what} must take the parameters {', '.join(names) or '(none)'}, "
+                    f"as the reference does: {error}"
+                ) from None
+
     @cached_property
     def _builds(self) -> bool:
         return self.calls_from(0)[0].build is not None
@@ -147,12 +195,17 @@ class Exercise:
         return Report(self.name, steps, trouble=trouble, points=points)
 
     def _recognise(self, trials: Sequence[Trial]) -> str:
-        """Return the sentence of the first known mistake that gives these very answers."""
+        """Return the sentence of the first known mistake that gives these very answers, if one does."""
         answered = [trial for trial in trials if not trial.answer.kind]
         for mistake in self.mistakes:
             if _explains(mistake.wrong, answered):
                 return mistake.message
-        return ""
+        return wrong_form([t.value for t in answered], [t.expected for t in answered])
+
+
+def _called(made: Callable) -> tuple[Callable, ...]:
+    """Return what is called with arguments: a function, or how a module is built and its forward."""
+    return (made, getattr(made, "forward", made)) if isinstance(made, type) else (made,)
 
 
 def _explains(wrong: Callable, trials: Sequence[Trial]) -> bool:
@@ -178,7 +231,7 @@ def _trouble_of_all(answers: Sequence[Answer]) -> str:
     """Return one sentence if no call gave a value, or if nothing is written yet."""
     values = [answer.value for answer in answers if not answer.kind]
     if all(value is None or value is Ellipsis for value in values) and values:
-        return "It is not written yet: it returns nothing."
+        return "It is not written yet: it returns nothing. If it prints its result, `return` it instead."
     return "" if values else answers[0].trouble
 
 

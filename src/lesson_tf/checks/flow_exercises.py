@@ -1,12 +1,13 @@
 """What the exercise on the shifted loss in chapter 4 must satisfy; its other ones have their own modules."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
 from lesson_tf.checks.answers import Call
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant, carried_over
 from lesson_tf.checks.properties import agrees, unchanged
 from lesson_tf.training import sequence_loss
 
@@ -88,16 +89,86 @@ def _is_a_loss(trials: list[Trial]) -> str | None:
     """Complain unless every result is one positive number, and not the same for all texts."""
     found = set()
     for trial in trials:
-        value = trial.value.item() if isinstance(trial.value, Tensor) else trial.value
+        value = trial.value
+        if isinstance(value, Tensor) and not value.dim():
+            value = value.item()
         if isinstance(value, bool) or not isinstance(value, float | int) or not value > 0:
             return f"With {trial.call.words()} the result is not one positive number."
         found.add(value)
     return None if len(found) > 1 else "The result is the same for all texts."
 
 
+def _in_units_of(base: int) -> Callable[[Callable], Callable]:
+    """Return what measures any loss by the logarithm of a base."""
+
+    def change(loss: Callable) -> Callable:
+        return lambda logits, token_ids, pad_id: loss(logits, token_ids, pad_id) / math.log(base)
+
+    return change
+
+
 _NOT_SHIFTED = (
     "nothing is shifted: the logits at place t predict the token at place t + 1, and here they are asked "
     "for the token that they have just read."
+)
+
+_MISTAKES = (
+    Mistake(_NOT_SHIFTED, _cut(_ALL, _ALL)),
+    Mistake(
+        "both tensors are cut at the end, so nothing is shifted: cut the last place from the logits, and "
+        "the first token from the targets.",
+        _cut(_BUT_LAST, _BUT_LAST),
+    ),
+    Mistake(
+        "both tensors are cut at the front, so nothing is shifted: cut the last place from the logits, "
+        "and the first token from the targets.",
+        _cut(_BUT_FIRST, _BUT_FIRST),
+    ),
+    Mistake(
+        "shifted the wrong way: cut the last place from the logits, and the first token from the targets.",
+        _cut(_BUT_FIRST, _BUT_LAST),
+    ),
+    Mistake(
+        "padding is counted as a token to be predicted: leave these places out of the mean.",
+        _averaged(lambda nats, real: nats.mean()),
+    ),
+    Mistake("the padding is taken to be 0: compare with `pad_id`.", _padding_zero),
+    Mistake(
+        "padding is looked for among the tokens that were read: leave out the targets that are padding.",
+        _real_inputs,
+    ),
+    Mistake(
+        "each text has its own mean, and these are averaged: a short text then weighs as much as a long "
+        "one. Add all nats, and divide by the number of real targets.",
+        _averaged(lambda nats, real: ((nats * real).sum(1) / real.sum(1)).mean()),
+    ),
+    Mistake(
+        "the nats of real targets are divided by the number of all places: divide by the number of real "
+        "targets.",
+        _averaged(lambda nats, real: (nats * real).mean()),
+    ),
+    Mistake(
+        "the nats are added; their mean is wanted.",
+        _averaged(lambda nats, real: (nats * real).sum()),
+    ),
+    Mistake(
+        "the sign is missing: the loss is minus the mean log probability.",
+        _averaged(lambda nats, real: -nats[real].mean()),
+    ),
+    Mistake(
+        "the probability underflows to 0, and its logarithm is -inf: use `log_softmax` or "
+        "`cross_entropy`, which never leave the logarithm.",
+        _averaged(_mean_of_real, _log_of_softmax),
+    ),
+    Mistake(
+        "a softmax stands before the cross-entropy, which has its own: give it the logits.",
+        _averaged(_mean_of_real, lambda logits, targets: _nats(logits.softmax(-1), targets)),
+    ),
+    Mistake(
+        "this is the perplexity, the exponential of the loss.",
+        lambda logits, token_ids, pad_id: _shifted_loss(logits, token_ids, pad_id).exp(),
+    ),
+    Mistake("two at once: nothing is shifted, and padding is counted.", _unshifted_and_padded),
 )
 
 shifted_loss = Exercise(
@@ -118,66 +189,12 @@ shifted_loss = Exercise(
         agrees("With padding, whatever its id, the loss is right.", on=("padded",)),
         agrees("Large logits give the right loss, not inf.", on=("large",), weight=1),
     ),
-    mistakes=(
-        Mistake(_NOT_SHIFTED, _cut(_ALL, _ALL)),
-        Mistake(
-            "both tensors are cut at the end, so nothing is shifted: cut the last place from the logits, and "
-            "the first token from the targets.",
-            _cut(_BUT_LAST, _BUT_LAST),
-        ),
-        Mistake(
-            "both tensors are cut at the front, so nothing is shifted: cut the last place from the logits, "
-            "and the first token from the targets.",
-            _cut(_BUT_FIRST, _BUT_FIRST),
-        ),
-        Mistake(
-            "shifted the wrong way: cut the last place from the logits, and the first token from the targets.",
-            _cut(_BUT_FIRST, _BUT_LAST),
-        ),
-        Mistake(
-            "padding is counted as a token to be predicted: leave these places out of the mean.",
-            _averaged(lambda nats, real: nats.mean()),
-        ),
-        Mistake("the padding is taken to be 0: compare with `pad_id`.", _padding_zero),
-        Mistake(
-            "padding is looked for among the tokens that were read: leave out the targets that are padding.",
-            _real_inputs,
-        ),
-        Mistake(
-            "each text has its own mean, and these are averaged: a short text then weighs as much as a long "
-            "one. Add all nats, and divide by the number of real targets.",
-            _averaged(lambda nats, real: ((nats * real).sum(1) / real.sum(1)).mean()),
-        ),
-        Mistake(
-            "the nats of real targets are divided by the number of all places: divide by the number of real "
-            "targets.",
-            _averaged(lambda nats, real: (nats * real).mean()),
-        ),
-        Mistake(
-            "the nats are added; their mean is wanted.",
-            _averaged(lambda nats, real: (nats * real).sum()),
-        ),
-        Mistake(
-            "the sign is missing: the loss is minus the mean log probability.",
-            _averaged(lambda nats, real: -nats[real].mean()),
-        ),
-        Mistake(
-            "the probability underflows to 0, and its logarithm is -inf: use `log_softmax` or "
-            "`cross_entropy`, which never leave the logarithm.",
-            _averaged(_mean_of_real, _log_of_softmax),
-        ),
-        Mistake(
-            "a softmax stands before the cross-entropy, which has its own: give it the logits.",
-            _averaged(_mean_of_real, lambda logits, targets: _nats(logits.softmax(-1), targets)),
-        ),
-        Mistake("two at once: nothing is shifted, and padding is counted.", _unshifted_and_padded),
-    ),
+    mistakes=_MISTAKES,
     variants=tuple(
         Variant(
             f"In your variant the loss is measured in {unit}: divide the nats by the logarithm of {base}.",
-            lambda logits, token_ids, pad_id, base=base: (
-                _shifted_loss(logits, token_ids, pad_id) / torch.tensor(float(base)).log()
-            ),
+            _in_units_of(base)(_shifted_loss),
+            carried_over(_MISTAKES, _in_units_of(base)),
         )
         for unit, base in (("bits", 2), ("trits", 3), ("digits", 10), ("hexits", 16))
     ),

@@ -170,6 +170,10 @@ layer_norm = Exercise(
             _wrong_norm(mean=None),
         ),
         Mistake(
+            "eps is fixed at 0.00001: use the one that is given.",
+            _wrong_norm(divisor=lambda variance, eps: (variance + 1e-5).sqrt()),
+        ),
+        Mistake(
             "eps is missing: a token of equal numbers would be divided by zero. Add it to the variance.",
             _wrong_norm(divisor=lambda variance, eps: variance.sqrt()),
         ),

@@ -32,20 +32,61 @@ def _table(base: float = BASE) -> Callable[[int, int], Tensor]:
     return lambda length, d_model: positional_encoding.sinusoidal(length, d_model, base)
 
 
-def _wrong_table(*, power=2.0, first=0, swapped=False, halves=False):
+def _wrong_table(base, *, power=2.0, first=0, swapped=False, halves=False):
     def sinusoidal_table(length: int, d_model: int) -> Tensor:
         pair = torch.arange(d_model // 2, dtype=torch.float64)
-        angles = torch.arange(first, first + length)[:, None] * BASE ** (-power * pair / d_model)
+        angles = torch.arange(first, first + length)[:, None] * base ** (-power * pair / d_model)
         waves = (angles.cos(), angles.sin()) if swapped else (angles.sin(), angles.cos())
         return torch.cat(waves, -1) if halves else torch.stack(waves, -1).flatten(-2)
 
     return sinusoidal_table
 
 
-def _speed_of_each_column(length: int, d_model: int) -> Tensor:
-    exponents = torch.arange(d_model, dtype=torch.float64) / d_model
-    angles = torch.arange(length)[:, None] * BASE**-exponents
-    return torch.where(torch.arange(d_model) % 2 == 0, angles.sin(), angles.cos())
+def _speed_of_each_column(base: float):
+    def sinusoidal_table(length: int, d_model: int) -> Tensor:
+        exponents = torch.arange(d_model, dtype=torch.float64) / d_model
+        angles = torch.arange(length)[:, None] * base**-exponents
+        return torch.where(torch.arange(d_model) % 2 == 0, angles.sin(), angles.cos())
+
+    return sinusoidal_table
+
+
+def _table_mistakes(base: float = BASE) -> tuple[Mistake, ...]:
+    """Return the mistakes in a table of any base."""
+    return (
+        Mistake(
+            "all sines stand first and all cosines after them. They should alternate: stack sine and "
+            "cosine along a new last axis, then flatten the last two.",
+            _wrong_table(base, halves=True),
+        ),
+        Mistake(
+            "the exponent is twice what it should be, so the hands slow down too fast. That of pair i is "
+            "2i / d_model; a range in steps of 2 holds 2i already.",
+            _wrong_table(base, power=4.0),
+        ),
+        Mistake(
+            "the exponent is half of what it should be. That of pair i is 2i / d_model.",
+            _wrong_table(base, power=1.0),
+        ),
+        Mistake(
+            "sine and cosine are swapped: the sine belongs in the even columns 0, 2, 4 and so on.",
+            _wrong_table(base, swapped=True),
+        ),
+        Mistake(
+            "the positions are counted from 1; the first row belongs to position 0.",
+            _wrong_table(base, first=1),
+        ),
+        Mistake(
+            "each column has a speed of its own. A sine and the cosine beside it belong to one hand: use "
+            "d_model / 2 speeds, each for two columns.",
+            _speed_of_each_column(base),
+        ),
+        Mistake(
+            "two at once: all sines stand first and all cosines after them, and the exponent is twice "
+            "what it should be.",
+            _wrong_table(base, halves=True, power=4.0),
+        ),
+    )
 
 
 sinusoidal_table = Exercise(
@@ -68,43 +109,15 @@ sinusoidal_table = Exercise(
         agrees("Each further hand is slower, by the right factor.", on=("wide",)),
         agrees("So it is at positions of 100 and more.", on=("long",), weight=1),
     ),
-    mistakes=(
-        Mistake(
-            "all sines stand first and all cosines after them. They should alternate: stack sine and "
-            "cosine along a new last axis, then flatten the last two.",
-            _wrong_table(halves=True),
-        ),
-        Mistake(
-            "the exponent is twice what it should be, so the hands slow down too fast. That of pair i is "
-            "2i / d_model; a range in steps of 2 holds 2i already.",
-            _wrong_table(power=4.0),
-        ),
-        Mistake(
-            "the exponent is half of what it should be. That of pair i is 2i / d_model.",
-            _wrong_table(power=1.0),
-        ),
-        Mistake(
-            "sine and cosine are swapped: the sine belongs in the even columns 0, 2, 4 and so on.",
-            _wrong_table(swapped=True),
-        ),
-        Mistake(
-            "the positions are counted from 1; the first row belongs to position 0.",
-            _wrong_table(first=1),
-        ),
-        Mistake(
-            "each column has a speed of its own. A sine and the cosine beside it belong to one hand: use "
-            "d_model / 2 speeds, each for two columns.",
-            _speed_of_each_column,
-        ),
-        Mistake(
-            "two at once: all sines stand first and all cosines after them, and the exponent is twice "
-            "what it should be.",
-            _wrong_table(halves=True, power=4.0),
-        ),
-    ),
+    mistakes=_table_mistakes(),
     variants=tuple(
-        Variant(f"In your variant the base is {base:,.0f} instead of 10,000.", _table(base))
-        for base in (100.0, 500.0, 1000.0, 50_000.0, 500_000.0)
+        Variant(
+            f"In your variant the base is {base:,.0f} instead of 10,000.",
+            _table(base),
+            _table_mistakes(base),
+        )
+        # Not 100: with twice the exponent, a mistake, it would be the published base.
+        for base in (200.0, 500.0, 1000.0, 50_000.0, 500_000.0)
     ),
 )
 
@@ -169,7 +182,7 @@ offset_rotation = Exercise(
     properties=(
         has_shape("The matrix is square: (d_model, d_model)."),
         agrees("With k = 0 nothing moves.", on=("still",), weight=1),
-        Property("It takes every row of the table k rows on.", _moves_the_rows, ("within",), 2),
+        Property("It takes every row of the table k rows on.", _moves_the_rows, ("within",), 3),
         agrees("With a negative k it goes back.", on=("back",), weight=1),
         agrees("It is right for a k that leaves the table.", on=("beyond",)),
     ),
@@ -202,6 +215,14 @@ offset_rotation = Exercise(
             "the matrix of one step is multiplied by k: that makes the hands longer. It is the angle that "
             "grows k-fold.",
             lambda table, k: _one_step(table, k) * k,
+        ),
+        Mistake(
+            "a negative k does nothing: to go back, turn the other way, by k times the angle.",
+            lambda table, k: _offset_matrix(table, max(k, 0)),
+        ),
+        Mistake(
+            "the base is taken to be 10,000; here each table has its own. Read the angle of one step in row 1.",
+            lambda table, k: _offset_matrix(_table()(2, table.shape[1]), k),
         ),
         Mistake(
             "column i is paired with column i + d_model / 2. In the table, a sine and its cosine stand "

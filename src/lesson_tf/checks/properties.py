@@ -65,7 +65,7 @@ def rows_sum_to_one(title: str, pick: Pick, on: tuple[str, ...] = ()) -> Propert
             return f"With {trial.call.words()} some weights are negative."
         if not torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
             far = sums.flatten()[(sums - 1).abs().argmax()]
-            return f"With {trial.call.words()} a row sums to {far:.3g}."
+            return f"With {trial.call.words()} a row sums to {far:.5g}."
         return None
 
     return Property(title, lambda trials: _first(trials, complain), on)
@@ -157,9 +157,11 @@ def _difference(trial: Trial, pick: Pick) -> str:
     """Say where a result differs, never what would be right in numbers."""
     found, wanted = _picked(trial, pick), pick(trial.expected)
     with_what = f"With {trial.call.words()}"
+    if found is None and trial.value is not None:
+        return f"{with_what} it returns {kind_of(trial.value)}, in which this part is not found."
     if kind_of(found) != kind_of(wanted):
         return f"{with_what} it gives {kind_of(found)}; {kind_of(wanted)} is wanted."
-    if isinstance(found, Tensor) and isinstance(wanted, Tensor) and found.numel():
+    if isinstance(found, Tensor) and isinstance(wanted, Tensor) and found.dim() and found.numel():
         far = ~torch.isclose(found.double(), wanted.double(), rtol=1e-4, atol=1e-5, equal_nan=True)
         place = [int(index) for index in far.nonzero()[0]] if far.any() else []
         return f"{with_what} {int(far.sum())} of {far.numel()} entries differ, first at {place}."

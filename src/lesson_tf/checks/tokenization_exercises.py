@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from lesson_tf.byte_pair_encoding import BYTE_SYMBOLS, BPETokenizer
 from lesson_tf.checks.answers import Call
 from lesson_tf.checks.closeness import same
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant, carried_over
 from lesson_tf.checks.one_merge_exercise import (
     Pair,
     draw_letters,
@@ -181,22 +181,74 @@ def _tied_calls(generator: Generator) -> list[Call]:
     return [call(11, 6, 2, 5), call(7, 9, 3, 4), call(8, 8, 2, 3, "square")]
 
 
-def _tied(*, factor=0.5, axis=1, transposed=False, logits_factor=0.0, temperature=1.0):
+def _tied(*, factor=0.5, axis=1, transposed=False, logits_factor=0.0):
     def tied_embedding(table: Tensor, token_ids: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         logits = torch.nn.functional.linear(hidden, table.T if transposed else table)
-        logits = logits * table.shape[1] ** logits_factor / temperature
+        logits = logits * table.shape[1] ** logits_factor
         return table[token_ids] * table.shape[axis] ** factor, logits
 
     return tied_embedding
 
 
+def _tempered(temperature: float) -> Callable[[Callable], Callable]:
+    """Return what divides the logits of any tied embedding by a temperature."""
+
+    def change(tied: Callable) -> Callable:
+        def tied_embedding(table: Tensor, token_ids: Tensor, hidden: Tensor):
+            vectors, logits = tied(table, token_ids, hidden)
+            return vectors, logits / temperature
+
+        return tied_embedding
+
+    return change
+
+
 def _ranks_the_tokens(trials: Sequence[Trial]) -> str | None:
     """Complain if the highest logit is another token's: no scale of the logits can cause that."""
     for trial in trials:
+        if kind_of(trial.value[1]) != kind_of(trial.expected[1]):
+            return f"With {trial.call.words()} the logits are not there, in the right shape."
         if not same(trial.value[1].argmax(-1), trial.expected[1].argmax(-1)):
             return f"With {trial.call.words()} the highest logit belongs to another token."
     return None
 
+
+_TIED_MISTAKES = (
+    Mistake(
+        "the factor is missing: multiply the looked-up rows by the square root of d_model.",
+        _tied(factor=0.0),
+    ),
+    Mistake("the rows are divided by √d_model; multiply them by it.", _tied(factor=-0.5)),
+    Mistake(
+        "the table is turned the wrong way: each token's logit is the product with its row, so the "
+        "table is transposed once, `hidden @ table.T`.",
+        _tied(transposed=True),
+    ),
+    Mistake(
+        "the logits are scaled as well: √d_model belongs to the looked-up vectors alone.",
+        _tied(logits_factor=0.5),
+    ),
+    Mistake(
+        "the logits are divided by √d_model: the plain product with the rows is wanted.",
+        _tied(logits_factor=-0.5),
+    ),
+    Mistake(
+        "the factor stands on the wrong side: multiply the looked-up vectors by √d_model, not the "
+        "logits.",
+        _tied(factor=0.0, logits_factor=0.5),
+    ),
+    Mistake(
+        "the factor is the square root of the number of tokens; take that of d_model, the length "
+        "of a row.",
+        _tied(axis=0),
+    ),
+    Mistake(
+        "two at once: the factor √d_model is missing, and the table is turned the wrong way. Each "
+        "token's logit is the product with its row, `hidden @ table.T`.",
+        _tied(factor=0.0, transposed=True),
+    ),
+    Mistake("the factor is d_model; its square root is wanted.", _tied(factor=1.0)),
+)
 
 tied_embedding = Exercise(
     name="Tied embedding",
@@ -209,46 +261,12 @@ tied_embedding = Exercise(
         Property("The highest logit belongs to the right token.", _ranks_the_tokens),
         agrees("The logits are products with the rows.", pick=lambda pair: pair[1]),
     ),
-    mistakes=(
-        Mistake(
-            "the factor is missing: multiply the looked-up rows by the square root of d_model.",
-            _tied(factor=0.0),
-        ),
-        Mistake("the rows are divided by √d_model; multiply them by it.", _tied(factor=-0.5)),
-        Mistake(
-            "the table is turned the wrong way: each token's logit is the product with its row, so the "
-            "table is transposed once, `hidden @ table.T`.",
-            _tied(transposed=True),
-        ),
-        Mistake(
-            "the logits are scaled as well: √d_model belongs to the looked-up vectors alone.",
-            _tied(logits_factor=0.5),
-        ),
-        Mistake(
-            "the logits are divided by √d_model: the plain product with the rows is wanted.",
-            _tied(logits_factor=-0.5),
-        ),
-        Mistake(
-            "the factor stands on the wrong side: multiply the looked-up vectors by √d_model, not the "
-            "logits.",
-            _tied(factor=0.0, logits_factor=0.5),
-        ),
-        Mistake(
-            "the factor is the square root of the number of tokens; take that of d_model, the length "
-            "of a row.",
-            _tied(axis=0),
-        ),
-        Mistake(
-            "two at once: the factor √d_model is missing, and the table is turned the wrong way. Each "
-            "token's logit is the product with its row, `hidden @ table.T`.",
-            _tied(factor=0.0, transposed=True),
-        ),
-        Mistake("the factor is d_model; its square root is wanted.", _tied(factor=1.0)),
-    ),
+    mistakes=_TIED_MISTAKES,
     variants=tuple(
         Variant(
             f"In your variant the logits are also divided by a temperature of {temperature}.",
-            _tied(temperature=temperature),
+            _tempered(temperature)(_tied()),
+            carried_over(_TIED_MISTAKES, _tempered(temperature)),
         )
         for temperature in (0.5, 1.5, 2.0, 2.5, 4.0)
     ),

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from lesson_tf.checks.answers import Call
-from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant
+from lesson_tf.checks.exercise import Exercise, Mistake, Property, Trial, Variant, carried_over
 from lesson_tf.checks.properties import agrees, has_shape, kind_of, unchanged
 from lesson_tf.experiments import parallelism
 
@@ -192,16 +192,71 @@ def _first_two(examples: Tensor) -> Tensor:
     return weights
 
 
-def _last_counts(times: int):
-    """Return the combined gradient in which each example of the last worker counts several times."""
+def _last_counts(times: int) -> Callable[[Callable], Callable]:
+    """Return what lets each example of the last worker count several times in any combination."""
 
-    def combined_gradient(gradients: Tensor, examples: Tensor) -> Tensor:
-        counted = examples.clone()
-        counted[-1] *= times
-        return _combined(gradients, counted)
+    def change(combine: Callable) -> Callable:
+        def combined_gradient(gradients: Tensor, examples: Tensor) -> Tensor:
+            counted = examples.clone()
+            counted[-1] *= times
+            return combine(gradients, counted)
 
-    return combined_gradient
+        return combined_gradient
 
+    return change
+
+
+_GRADIENT_MISTAKES = (
+    Mistake(
+        "every worker has the same weight: a worker with thirty examples must count for more than one with "
+        "three. Weight each gradient by its share of the examples.",
+        _weighted_by(lambda n: torch.ones_like(n) / len(n)),
+    ),
+    Mistake(
+        "the gradients are added; the whole batch has a *mean* loss.",
+        _weighted_by(torch.ones_like),
+    ),
+    Mistake(
+        "the gradients are added, and divided by the number of all examples, as if each were a sum; each is a "
+        "mean already. Multiply it by its number of examples first.",
+        _weighted_by(lambda n: torch.ones_like(n) / n.sum()),
+    ),
+    Mistake(
+        "the weighted sum is not divided: divide by the number of all examples.",
+        _weighted_by(lambda n: n),
+    ),
+    Mistake(
+        "the weighted sum is divided by the number of workers; divide by the number of all examples.",
+        _weighted_by(lambda n: n / len(n)),
+    ),
+    Mistake(
+        "averaged twice: shares of the examples sum to 1 already, so no division by the workers is left.",
+        _weighted_by(lambda n: n / n.sum() / len(n)),
+    ),
+    Mistake(
+        "too large by the number of workers: that factor belongs in the weights only if an average is taken "
+        "afterwards, as `DistributedDataParallel` does. Here you take the sum yourself.",
+        _weighted_by(lambda n: n / n.sum() * len(n)),
+    ),
+    Mistake(
+        "the weights are turned round: many examples give a *large* weight.",
+        _weighted_by(lambda n: (1 / n) / (1 / n).sum()),
+    ),
+    Mistake(
+        "the weights are turned round: each worker has the share of the others. Many examples give a *large* "
+        "weight.",
+        _weighted_by(lambda n: (n.sum() - n) / (n.sum() - n).sum()),
+    ),
+    Mistake(
+        "the weights are swapped: worker i's gradient belongs to worker i's number of examples.",
+        _weighted_by(lambda n: n.flip(0) / n.sum()),
+    ),
+    Mistake("only two workers are counted; there may be more.", _weighted_by(_first_two)),
+    Mistake(
+        "every entry is 0: if you divide by `//`, every share is rounded down to 0. Use `/`.",
+        _weighted_by(torch.zeros_like),
+    ),
+)
 
 combined_gradient = Exercise(
     name="Two workers' gradient",
@@ -214,62 +269,13 @@ combined_gradient = Exercise(
         agrees("It is right for unequal shares.", on=("unequal",)),
         agrees("It is right where a worker has no examples.", on=("idle",), weight=1),
     ),
-    mistakes=(
-        Mistake(
-            "every worker has the same weight: a worker with thirty examples must count for more than one with "
-            "three. Weight each gradient by its share of the examples.",
-            _weighted_by(lambda n: torch.ones_like(n) / len(n)),
-        ),
-        Mistake(
-            "the gradients are added; the whole batch has a *mean* loss.",
-            _weighted_by(torch.ones_like),
-        ),
-        Mistake(
-            "the gradients are added, and divided by the number of all examples, as if each were a sum; each is a "
-            "mean already. Multiply it by its number of examples first.",
-            _weighted_by(lambda n: torch.ones_like(n) / n.sum()),
-        ),
-        Mistake(
-            "the weighted sum is not divided: divide by the number of all examples.",
-            _weighted_by(lambda n: n),
-        ),
-        Mistake(
-            "the weighted sum is divided by the number of workers; divide by the number of all examples.",
-            _weighted_by(lambda n: n / len(n)),
-        ),
-        Mistake(
-            "averaged twice: shares of the examples sum to 1 already, so no division by the workers is left.",
-            _weighted_by(lambda n: n / n.sum() / len(n)),
-        ),
-        Mistake(
-            "too large by the number of workers: that factor belongs in the weights only if an average is taken "
-            "afterwards, as `DistributedDataParallel` does. Here you take the sum yourself.",
-            _weighted_by(lambda n: n / n.sum() * len(n)),
-        ),
-        Mistake(
-            "the weights are turned round: many examples give a *large* weight.",
-            _weighted_by(lambda n: (1 / n) / (1 / n).sum()),
-        ),
-        Mistake(
-            "the weights are turned round: each worker has the share of the others. Many examples give a *large* "
-            "weight.",
-            _weighted_by(lambda n: (n.sum() - n) / (n.sum() - n).sum()),
-        ),
-        Mistake(
-            "the weights are swapped: worker i's gradient belongs to worker i's number of examples.",
-            _weighted_by(lambda n: n.flip(0) / n.sum()),
-        ),
-        Mistake("only two workers are counted; there may be more.", _weighted_by(_first_two)),
-        Mistake(
-            "every entry is 0: if you divide by `//`, every share is rounded down to 0. Use `/`.",
-            _weighted_by(torch.zeros_like),
-        ),
-    ),
+    mistakes=_GRADIENT_MISTAKES,
     variants=tuple(
         Variant(
             f"In your variant each example of the last worker counts {times} times, in the sum and in the number "
             "of all examples.",
-            _last_counts(times),
+            _last_counts(times)(_combined),
+            carried_over(_GRADIENT_MISTAKES, _last_counts(times)),
         )
         for times in (2, 3, 4, 5)
     ),
