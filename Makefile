@@ -37,7 +37,7 @@ SOURCES := $(sort $(shell find _config.yml _toc.yml book src/lesson_tf -type f \
 	-not -path '*/run_notebooks.py' -not -name '*~' 2>/dev/null | grep '^[A-Za-z0-9_./-]*$$'))
 BUILT := _build/.built-$(firstword $(shell echo '$(SOURCES) $(SOLUTIONS)' | cksum))
 
-.PHONY: help book serve lab test lint bench models experiments notebooks assignments grade picture lock clean
+.PHONY: help book serve lab test lint bench models experiments notebooks assignments grade slides picture lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,9 @@ grade: $(READY) ## grade what came in (SUBMISSIONS=folder, HIDDEN=folder, UNSAFE
 	@$(BIN)/python -m lesson_tf.grading grade '$(SUBMISSIONS)' --course '$(COURSE)' \
 		$(if $(STUDENTS),--students '$(STUDENTS)') $(if $(HIDDEN),--hidden '$(HIDDEN)') \
 		$(if $(filter 1,$(UNSAFE)),--unsafe)
+
+slides: $(BUILT) ## make slides of the figures, a self-contained file a chapter, for teaching
+	@$(BIN)/python make/slides.py _build/html _build/slides
 
 picture: $(BUILT) ## draw the README's picture of a page anew
 	$(BIN)/python make/picture.py _build/html/book/en/attention/self_attention.html docs/page.png
