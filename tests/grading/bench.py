@@ -17,7 +17,6 @@ its watcher saw them twenty times a second.
 import argparse
 import copy
 import csv
-import os
 import resource
 import shutil
 import statistics
@@ -36,13 +35,13 @@ from nbclient import NotebookClient
 from lesson_tf.grading import GradingError, sandbox
 from lesson_tf.grading.assignments import make_assignments
 from lesson_tf.grading.course import Course
-from lesson_tf.grading.examining import COMMAND, LIMITS, examine
+from lesson_tf.grading.examining import COMMAND, LIMITS, examine, workers_here
 from lesson_tf.grading.grade import Grading
 from lesson_tf.grading.judging import judge, tasks_for
 from lesson_tf.grading.results import Result
 from lesson_tf.grading.submissions import Refusal
 
-CORES = os.cpu_count() or 1
+CORES = workers_here()
 FIRST = 20
 MIB = 2**20
 

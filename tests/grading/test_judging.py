@@ -1,6 +1,7 @@
 """Judging what a sandbox said, when the one who says it may lie."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import small_class
@@ -8,6 +9,7 @@ import torch
 
 from lesson_tf.checks.answers import answer_all
 from lesson_tf.checks.transport import encode
+from lesson_tf.grading import examining
 from lesson_tf.grading.exercise_sources import read
 from lesson_tf.grading.judging import (
     Findings,
@@ -17,6 +19,7 @@ from lesson_tf.grading.judging import (
     outputs_of,
     tasks_for,
 )
+from lesson_tf.grading.sandbox import Outcome
 from lesson_tf.grading.student import read_answer, write_answer
 
 
@@ -182,3 +185,33 @@ def test_an_overlay_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "attention.py").write_text("def", encoding="utf-8")
     with pytest.raises(ValueError, match="cannot be read"):
         check_overlay(tmp_path)
+
+
+def test_as_many_run_at_once_as_there_are_cores_and_memory_for(monkeypatch):
+    ours, memory = SimpleNamespace(cpu_affinity=lambda: [0, 2, 5]), 64 * examining.LIMITS.memory
+    monkeypatch.setattr(examining.psutil, "Process", lambda: ours)
+    monkeypatch.setattr(
+        examining.psutil, "virtual_memory", lambda: SimpleNamespace(available=memory)
+    )
+    assert examining.workers_here() == 3
+    memory = 2 * examining.LIMITS.memory + 1
+    assert examining.workers_here() == 2
+    memory = 0
+    assert examining.workers_here() == 1
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(10, 5), (160, 2), (400, 1)])
+def test_a_submission_that_ends_its_sandboxes_gets_a_few_minutes(release, seconds, runs):
+    tasks = tasks_for(release, 3, {})
+    given = []
+
+    def run(job: bytes) -> Outcome:
+        job = json.loads(job)
+        given.append(job)
+        begun = [*job["cells"], *job["exercises"]][0]["id"]
+        told = json.dumps({"begins": begun}).encode() + b"\n"
+        return Outcome(told, "ran too long", "time", seconds, 0)
+
+    findings, usage = examining.examine(release, tasks, run)
+    assert usage.runs == len(given) == runs
+    assert len(findings.stopped) == runs

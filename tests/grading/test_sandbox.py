@@ -71,9 +71,15 @@ def test_nothing_of_the_project_is_seen_but_the_package(tmp_path):
 
 def test_it_is_nobody_and_has_no_variable_of_ours(monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
-    outcome = run("import os; print(os.getuid(), 'SECRET_TOKEN' in os.environ, len(os.environ))")
-    uid, secret, count = outcome.output.split()
-    assert int(uid) not in (0, os.getuid()) and secret == b"False" and int(count) < 12
+    outcome = run(
+        "import os, re\n"
+        "status = open('/proc/self/status').read()\n"
+        "rights = re.findall(r'^Cap(?:Inh|Prm|Eff|Bnd|Amb):\\s*([0-9a-f]+)', status, re.MULTILINE)\n"
+        "print(os.getuid(), {int(r, 16) for r in rights}, 'SECRET_TOKEN' in os.environ, len(os.environ))"
+    )
+    uid, rights, secret, count = outcome.output.split()
+    assert int(uid) != 0 and rights == b"{0}" and secret == b"False" and int(count) < 12
+    assert os.geteuid() or int(uid) > 1_000_000  # Root's sandboxes have a user whom nobody else is.
 
 
 def test_nothing_can_be_written_but_in_the_own_home():
@@ -336,3 +342,18 @@ def test_without_a_sandbox_the_limits_hold_all_the_same():
     outcome = run("import time; time.sleep(99)", unsafe=True, seconds=1)
     assert outcome.kind == "time"
     assert run("print(3)", unsafe=True).output == b"3\n"
+
+
+def test_processes_are_not_counted_where_the_callers_others_would_count(monkeypatch):
+    def limited() -> bool:
+        return any(word.startswith("--nproc") for word in sandbox._limited(["true"], LIMITS, True))
+
+    monkeypatch.setattr(bubblewrap, "_manner", lambda: bubblewrap.MAPPED)
+    for release, wanted in (("5.4.0-150-generic", False), ("5.14.0", True), ("6.18.44", True)):
+        monkeypatch.setattr(
+            os, "uname", lambda release=release: type("U", (), {"release": release})
+        )
+        assert limited() is wanted
+    monkeypatch.setattr(bubblewrap, "_manner", lambda: bubblewrap.DROPPED)
+    monkeypatch.setattr(os, "uname", lambda: type("U", (), {"release": "4.15"}))
+    assert limited()

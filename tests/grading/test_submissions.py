@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lesson_tf.grading import submissions
 from lesson_tf.grading.notebooks import lay_over, read_submission, submissions_of
-from lesson_tf.grading.submissions import File, files_in, plain_name, whose
+from lesson_tf.grading.owners import owner_of, plain_name
+from lesson_tf.grading.submissions import File, files_in
 
 KNOWN = ("attention", "flow")
 
@@ -56,9 +57,9 @@ def zipped(entries: dict[str, bytes | str]) -> bytes:
         ("山田太郎/attention.ipynb", "山田太郎", "attention.ipynb"),
     ],
 )
-def test_whose(path, student, name):
-    found, own, _, late = whose(tuple(path.split("/")), KNOWN)
-    assert (found, own) == (student, name)
+def test_owner_of(path, student, name):
+    owner, own, _, late = owner_of(tuple(path.split("/")), KNOWN)
+    assert (plain_name(owner), own) == (student, name)
     assert late == ("LATE" in path)
 
 
@@ -70,13 +71,23 @@ def test_names_are_safe_folders(text):
     assert name[0] not in "-@.=+"
 
 
-def test_namesakes_stay_apart(tmp_path):
-    for number in ("11", "22"):
+def test_namesakes_stay_apart(tmp_path, release):
+    for number, name in (("11", "attention"), ("22", "mine")):
         folder = tmp_path / f"Kim Lee_{number}_assignsubmission_file_"
-        folder.mkdir()
-        (folder / "attention.ipynb").write_text("{}")
+        small_class.hand_in(tmp_path, folder.name, release, f"{name}.ipynb")
     files, _ = files_in(tmp_path, KNOWN)
-    assert sorted(file.student for file in files) == ["Kim_Lee-11", "Kim_Lee-22"]
+    found, refused = submissions_of(files, {"attention": release})
+    assert sorted(one.student for one in found) == ["Kim_Lee-11", "Kim_Lee-22"] and not refused
+
+
+def test_names_that_would_be_one_are_refused(tmp_path, release):
+    for name in ("a b", "a_b", "zoë", "zoe\u0308"):
+        small_class.hand_in(tmp_path, name, release)
+    files, _ = files_in(tmp_path, KNOWN)
+    found, refused = submissions_of(files, {"attention": release})
+    assert [one.student for one in found] == ["zoë"]
+    told = [refusal.reason for refusal in refused if refusal.student == "a_b"]
+    assert len(told) == 2 and "the names 'a b' and 'a_b' would be one in the gradebook" in told[0]
 
 
 # --- Folders and zips -------------------------------------------------------------------------------
@@ -92,10 +103,16 @@ def test_a_zip_of_a_class_and_a_zip_of_one_student(tmp_path):
             }
         )
     )
+    other = zipped({"Ada L_7_assignsubmission_file_/flow.ipynb": "{}"})
+    (tmp_path / "another week.zip").write_bytes(other)
+    files, refused = files_in(tmp_path, KNOWN)
+    assert sorted(file.student for file in files) == ["Ada_L", "Ada_L", "Bob_M"]
+    assert refused == []
+    # Beside other files it could be one student's, who would bring work in another's name.
     (tmp_path / "cy.zip").write_bytes(zipped({"attention/attention.ipynb": "{}"}))
     files, refused = files_in(tmp_path, KNOWN)
-    assert sorted(file.student for file in files) == ["Ada_L", "Bob_M", "cy"]
-    assert refused == []
+    assert [file.student for file in files] == ["cy"]
+    assert sorted(refusal.student for refusal in refused) == ["all", "another_week"]
 
 
 def test_the_folder_may_be_a_zip_itself(tmp_path):

@@ -1,7 +1,6 @@
 """Make assignments and grade submissions: `make assignments` and `make grade` call it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     grade.add_argument("submissions", type=Path)
     grade.add_argument("--hidden", type=Path, help="a folder with private tests, one file a check")
     grade.add_argument("--unsafe", action="store_true", help="run without a sandbox")
-    grade.add_argument("--workers", type=int, default=os.cpu_count())
+    grade.add_argument("--workers", type=int, help="how many at once; as many as fit, if left out")
     for command in (assign, grade):
         command.add_argument("--course", type=Path, default=Path("course"))
         command.add_argument("--students", type=Path, help="a csv with their names")
@@ -70,7 +69,8 @@ def _grade(chosen: argparse.Namespace) -> int:
     from lesson_tf.grading.grade import Grading
     from lesson_tf.grading.results import summary
 
-    grading = Grading(Course(chosen.course), chosen.hidden, chosen.unsafe, chosen.workers)
+    workers = {"workers": chosen.workers} if chosen.workers else {}
+    grading = Grading(Course(chosen.course), chosen.hidden, chosen.unsafe, **workers)
     students = read_students(chosen.students) if chosen.students else []
     results, refused = grading.grade(chosen.submissions, students)
     print(summary(results, refused))

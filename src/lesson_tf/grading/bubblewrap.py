@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -100,6 +101,17 @@ def _manner() -> str | None:
     """Return how a sandbox works here, or None if it does not: it is really tried."""
     manners = [DROPPED, MAPPED] if os.geteuid() == 0 else [MAPPED]
     return next((manner for manner in manners if _try(manner).stdout.strip() == "works"), None)
+
+
+def counts_apart() -> bool:
+    """Say whether the kernel counts a sandbox's processes without the caller's others.
+
+    Before Linux 5.14 it counts all that a user has, in whatever namespace: a desktop's many threads
+    would then leave a sandbox none.
+    """
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    recent = found is not None and tuple(map(int, found.groups())) >= (5, 14)
+    return recent or _manner() == DROPPED
 
 
 def _try(manner: str) -> subprocess.CompletedProcess:

@@ -18,12 +18,18 @@ from traitlets.config import Config
 
 from lesson_tf.grading.exercise_sources import CODE_STUB, TEXT_STUB
 
-CONFIGURATION = '''"""How nbgrader is set up here; `nbgrader` and its formgrader read it in this folder."""
+EXAMINED = "examined"
+CONFIGURATION = '''"""How nbgrader is set up here; `nbgrader` and its formgrader read it in this folder.
+
+What you add below stays: this file is written once.
+"""
+
+from pathlib import Path
 
 from lesson_tf.grading.course import Course
 
 c = get_config()  # noqa: F821
-c.merge(Course("{root}").configuration())
+c.merge(Course(Path(__file__).parent).configuration())
 '''
 
 
@@ -63,9 +69,12 @@ class Course:
         """Return the notebook that is handed out."""
         return self.root / "release" / assignment / f"{assignment}.ipynb"
 
-    def submitted(self, student: str, assignment: str) -> Path:
-        """Return where nbgrader expects a submission."""
-        return self.root / "submitted" / student / assignment / f"{assignment}.ipynb"
+    def examined(self, student: str, assignment: str) -> Path:
+        """Return where a submission lies for nbgrader once it is laid over the notebook handed out.
+
+        That is not where `nbgrader collect` puts what students sent, which stays as it came.
+        """
+        return self.root / EXAMINED / student / assignment / f"{assignment}.ipynb"
 
     def settings(self) -> dict:
         """Return the seed of the hidden inputs, and which assignments have variants.
@@ -114,10 +123,11 @@ class Course:
         if scripts not in path.split(os.pathsep):
             os.environ["PATH"] = os.pathsep.join([scripts, path])
         # In the course's folder `nbgrader formgrader` finds the same settings.
-        (self.root / "nbgrader_config.py").write_text(
-            CONFIGURATION.format(root=self.root.as_posix()), encoding="utf-8"
-        )
+        written = self.root / "nbgrader_config.py"
+        if not written.exists():
+            written.write_text(CONFIGURATION, encoding="utf-8")
         configuration = self.configuration()
+        configuration.CourseDirectory.submitted_directory = EXAMINED
         # Nothing is exchanged here; nbgrader looks for its folder all the same.
         configuration.Exchange.root = str(self.root)
         return NbGraderAPI(CourseDirectory(config=configuration), config=configuration)

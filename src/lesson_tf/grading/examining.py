@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import psutil
 from nbformat import NotebookNode
 
 from lesson_tf.grading.judging import Findings, Task, findings_of
@@ -19,10 +20,19 @@ LIMITS = Limits(
     processes=32,
     file_size=64 * MIB,
     disk=256 * MIB,
-    output=128 * MIB,
+    # Read as JSON, text becomes up to twenty times as many bytes of objects.
+    output=32 * MIB,
 )
 SECONDS_A_CELL = 30.0
 MOST_RUNS_MORE = 3
+MOST_SECONDS = 300
+
+
+def workers_here() -> int:
+    """Return how many submissions may run side by side: one a core of ours, as far as memory reaches."""
+    ours = psutil.Process()
+    cores = len(ours.cpu_affinity()) if hasattr(ours, "cpu_affinity") else psutil.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().available // LIMITS.memory))
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ def examine(
     """Run a submission, and run the rest of it again without what ended a sandbox.
 
     `run` takes a job and returns the outcome of one sandbox. A cell or an exercise that ends it is
-    left out of the next run, a few times, so that the work before and after it is judged.
+    left out of the next run, a few times and for some minutes, so that the work before and after it is
+    judged.
     """
     findings, usage = Findings(), Usage()
     cells = [
@@ -63,7 +74,7 @@ def examine(
         reason = f"Stopped: it {outcome.reason or 'ended its own process'}."
         findings.stopped.setdefault(begun, reason)
         findings.reason = reason
-        if not begun or outcome.kind == "output":
+        if not begun or outcome.kind == "output" or usage.seconds > MOST_SECONDS:
             break
         cells = [cell for cell in cells if cell["id"] != begun]
         waiting = [job for job in waiting if job["id"] not in {*findings.answers, begun}]

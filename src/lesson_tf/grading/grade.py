@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from lesson_tf.checks import Report
 from lesson_tf.grading import GradingError, sandbox
 from lesson_tf.grading.assignments import variants_of
 from lesson_tf.grading.course import Course
-from lesson_tf.grading.examining import COMMAND, LIMITS, Usage, examine
+from lesson_tf.grading.examining import COMMAND, LIMITS, Usage, examine, workers_here
 from lesson_tf.grading.exercise_sources import read
 from lesson_tf.grading.judging import Findings, Task, check_overlay, judge, outputs_of, tasks_for
 from lesson_tf.grading.notebooks import Submission, submissions_of
+from lesson_tf.grading.owners import shown
 from lesson_tf.grading.results import (
     Result,
     score_of,
@@ -51,7 +52,7 @@ class Grading:
     course: Course
     hidden: Path | None = None
     unsafe: bool = False
-    workers: int = os.cpu_count() or 1
+    workers: int = field(default_factory=workers_here)
     limits: sandbox.Limits = LIMITS
     progress: bool | None = None
 
@@ -170,7 +171,7 @@ class Grading:
     ) -> str:
         """Write the submission where nbgrader looks, let it save the scores, and return the status."""
         student, assignment = submission.student, submission.assignment
-        path = self.course.submitted(student, assignment)
+        path = self.course.examined(student, assignment)
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(submission.notebook, path)
         outputs = self.course.root / "outputs" / assignment / f"{student}.json"
@@ -188,7 +189,7 @@ class Grading:
         told = _quietly(self.course.nbgrader.generate_feedback, assignment, student, force=True)
         if not told["success"]:
             return "not graded: nbgrader cannot write the feedback"
-        return _status(reports, findings)
+        return _status(reports, findings, _places(submission))
 
     def _agrees(self, submission: Submission, reports: Mapping[str, Report]) -> bool:
         """Say whether the gradebook holds the points that were judged."""
@@ -275,10 +276,15 @@ def _code_digest() -> str:
     return sums.hexdigest()
 
 
-def _status(reports: Mapping[str, Report], findings: Findings) -> str:
+def _places(submission: Submission) -> dict[str, int]:
+    """Return at which place each cell stands, by its id."""
+    return {cell.id: place for place, cell in enumerate(submission.notebook.cells, start=1)}
+
+
+def _status(reports: Mapping[str, Report], findings: Findings, places: Mapping[str, int]) -> str:
     """Return in a few words how a submission ended: graded, timed out, stopped or failed to run."""
     late = [name for name, report in reports.items() if "did not end in time" in report.trouble]
-    late += findings.late_cells
+    late += [f"cell {places[name]}" for name in findings.late_cells if name in places]
     told = next(iter(findings.stopped.values()), "") or findings.reason
     if late or "seconds" in told:
         return f"timed out: {', '.join(late) or told}"
@@ -290,8 +296,9 @@ def _status(reports: Mapping[str, Report], findings: Findings) -> str:
 def _remarks(submission: Submission, findings: Findings) -> list[str]:
     """Return what is odd about a submission that ran: lateness, and cells by their place and error."""
     remarks = ["handed in late"] if submission.late else []
-    places = {cell.id: place for place, cell in enumerate(submission.notebook.cells, start=1)}
+    places = _places(submission)
     for name in findings.failed_cells:
-        kind = str(findings.cells[name]["error"]).partition(":")[0][:60]
-        remarks.append(f"cell {places.get(name, name)} raised {kind}")
+        if name in places:
+            kind = shown(str(findings.cells[name]["error"]).partition(":")[0][:60])
+            remarks.append(f"cell {places[name]} raised {kind}")
     return remarks

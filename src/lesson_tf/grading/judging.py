@@ -2,19 +2,23 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from torch import Tensor
 
 from lesson_tf.checks import EXERCISES, Exercise, Report
-from lesson_tf.checks.answers import Answer, Call
+from lesson_tf.checks.answers import Answer, Call, answer_all
+from lesson_tf.checks.transport import MOST_ENTRIES
 from lesson_tf.grading.exercise_sources import Check, checks_in, grade_id
-from lesson_tf.grading.student import read_answer, write_call
+from lesson_tf.grading.student import MOST_PICTURE, MOST_TEXT, read_answer, write_call
 
 SECONDS_A_CALL = 5.0
+MOST_EVENTS = 5_000
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,38 @@ def judge(task: Task, findings: Findings) -> Report:
         read = _read(answers, len(task.calls))
     except ValueError as error:
         return _nothing(task, f"The answers cannot be read: {error}.")
-    return task.exercise.judge(task.calls, read, points)
+    except Exception as error:  # Torch has errors of its own for shapes that cannot be.
+        return _nothing(task, f"The answers cannot be read: {type(error).__name__}.")
+    try:
+        return task.exercise.judge(task.calls, read, points)
+    except Exception as error:
+        right = answer_all(task.exercise.reference, task.calls)
+        if not task.exercise.judge(task.calls, right, points):
+            raise  # A check that fails its own reference is ours to mend.
+        return _nothing(task, f"The answers cannot be compared: {type(error).__name__}.")
 
 
 def _read(answers: Any, wanted: int) -> list[Answer]:
     if not isinstance(answers, list) or len(answers) != wanted:
         raise ValueError("they are not as many as the calls")
-    return [read_answer(answer) for answer in answers]
+    read = [read_answer(answer) for answer in answers]
+    if not all(_is_small(answer.value) for answer in read):
+        raise ValueError("a shape or a number is too large")
+    return read
+
+
+def _is_small(value: Any) -> bool:
+    """Say whether computing with a value needs no more memory than the value itself.
+
+    A tensor without entries may have an axis of any length, of which sums would be taken.
+    """
+    if isinstance(value, Tensor):
+        return all(size <= MOST_ENTRIES for size in value.shape)
+    if isinstance(value, dict):
+        return all(map(_is_small, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_small, value))
+    return not isinstance(value, int) or value.bit_length() < 1000
 
 
 def _nothing(task: Task, reason: str) -> Report:
@@ -170,26 +199,40 @@ def _own_outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what a cell of the student's printed and showed; never its markup."""
     outputs: list[dict[str, Any]] = []
     if isinstance(cell.get("text"), str) and cell["text"]:
-        outputs.append({"output_type": "stream", "name": "stdout", "text": cell["text"][:30_000]})
+        text = _readable(cell["text"][:30_000])
+        outputs.append({"output_type": "stream", "name": "stdout", "text": text})
     for data in _listed(cell.get("shown")):
         kept = {
-            kind: text
+            kind: _readable(text)
             for kind, text in (data.items() if isinstance(data, dict) else ())
-            if kind in ("text/plain", "image/png") and isinstance(text, str)
+            if isinstance(text, str) and _may_be_shown(kind, text)
         }
         if kept:
             outputs.append({"output_type": "display_data", "data": kept, "metadata": {}})
     if isinstance(cell.get("error"), str):
-        name, _, message = cell["error"][:600].partition(": ")
+        said = _readable(cell["error"][:600])
+        name, _, message = said.partition(": ")
         outputs.append(
             {
                 "output_type": "error",
                 "ename": name,
                 "evalue": message,
-                "traceback": [cell["error"][:600]],
+                "traceback": [said],
             }
         )
     return outputs
+
+
+def _readable(text: str) -> str:
+    """Return text without halves of characters, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _may_be_shown(kind: str, text: str) -> bool:
+    """Say whether an output is text or a picture, and no larger than the sandbox should have left it."""
+    if kind == "image/png":
+        return len(text) <= MOST_PICTURE and re.fullmatch(r"[A-Za-z0-9+/=\s]*", text) is not None
+    return kind == "text/plain" and len(text) <= MOST_TEXT
 
 
 def _listed(value: Any) -> Sequence[Any]:
@@ -212,8 +255,9 @@ def findings_of(lines: bytes, findings: Findings) -> str:
         if isinstance(event.get("begins"), str):
             begun = event["begins"]
         elif isinstance(event.get("cell"), str):
-            findings.cells.setdefault(event["cell"], event)
-        elif isinstance(event.get("exercise"), str):
+            if len(findings.cells) < MOST_EVENTS:
+                findings.cells.setdefault(event["cell"], event)
+        elif isinstance(event.get("exercise"), str) and len(findings.answers) < MOST_EVENTS:
             findings.answers.setdefault(event["exercise"], event.get("answers"))
         done = done or event.get("done") is True
     return "" if done else begun

@@ -2,15 +2,27 @@
 
 import copy
 import hashlib
+import html
 import json
+import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nbformat
 from nbformat import NotebookNode
 
 from lesson_tf.grading.exercise_sources import grade_id
 from lesson_tf.grading.submissions import File, Refusal
+
+MOST_CELLS = 2_000
+MOST_CODE = 2_000_000
+# Pages are made of prose, outside the sandbox, by programs that need long for odd marks.
+MOST_PROSE_A_CELL = 20_000
+MOST_PROSE = 200_000
+PICTURE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+")
+SCRIPT = re.compile(r"(java|vb)script:|data:(text|application)/")
 
 
 @dataclass(frozen=True)
@@ -39,13 +51,15 @@ def submissions_of(
     `handed_out` has the notebooks that students got, by assignment.
     """
     found: dict[tuple[str, str], tuple[float, Submission]] = {}
-    refused = []
+    refused, read = [], []
     for file in files:
         try:
-            submission = read_submission(file, handed_out)
+            read.append((file, read_submission(file, handed_out)))
         except ValueError as error:
             refused.append(Refusal(file.student, file.origin, str(error), _named(file, handed_out)))
-            continue
+    read, mixed = _of_one_name(_told_apart(read))
+    refused += mixed
+    for file, submission in read:
         key = (submission.student, submission.assignment)
         if key in found:
             earlier = min((found[key], (file.written, submission)), key=lambda pair: pair[0])[1]
@@ -55,6 +69,44 @@ def submissions_of(
         if key not in found or file.written >= found[key][0]:
             found[key] = (file.written, submission)
     return [submission for _, submission in found.values()], _needed(refused, found)
+
+
+def _told_apart(read: list[tuple[File, Submission]]) -> list[tuple[File, Submission]]:
+    """Give students of one name, whom Moodle numbers differently, different names.
+
+    Moodle numbers a student anew for each assignment.
+    """
+    numbers = defaultdict(set)
+    for file, submission in read:
+        numbers[submission.student, submission.assignment].add(file.number)
+    return [
+        (file, replace(one, student=f"{one.student}-{file.number}"))
+        if file.number and len(numbers[one.student, one.assignment]) > 1
+        else (file, one)
+        for file, one in read
+    ]
+
+
+def _of_one_name(
+    read: list[tuple[File, Submission]],
+) -> tuple[list[tuple[File, Submission]], list[Refusal]]:
+    """Refuse those whose different names would be one in the gradebook: none may get another's grade."""
+    owners = defaultdict(set)
+    for file, one in read:
+        owners[one.student].add(unicodedata.normalize("NFC", file.owner).strip())
+    kept = [(file, one) for file, one in read if len(owners[one.student]) == 1]
+    refused = [
+        Refusal(
+            one.student,
+            file.origin,
+            f"the names {' and '.join(map(repr, sorted(owners[one.student])))} would be one in the "
+            "gradebook; rename one of them",
+            one.assignment,
+        )
+        for file, one in read
+        if len(owners[one.student]) > 1
+    ]
+    return kept, refused
 
 
 def _named(file: File, handed_out: Mapping[str, NotebookNode]) -> str:
@@ -70,7 +122,9 @@ def _needed(refused: list[Refusal], found: Mapping) -> list[Refusal]:
 
 def read_submission(file: File, handed_out: Mapping[str, NotebookNode]) -> Submission:
     """Read a file as a submission; raises ValueError that says what it is instead."""
-    if not file.name.lower().endswith((".ipynb", ".json")):
+    if file.name.endswith(".icloud"):
+        raise ValueError(f"{file.name} stands for a notebook that was left in iCloud")
+    if not file.name.lower().endswith((".ipynb", ".json", ".ipynb.txt")):
         raise ValueError(f"{file.name} is no notebook (.ipynb)")
     if not file.data.strip():
         raise ValueError("the file is empty")
@@ -81,6 +135,8 @@ def read_submission(file: File, handed_out: Mapping[str, NotebookNode]) -> Submi
         raise ValueError(f"its cells belong to none of the assignments: {known}")
     remarks = [] if assignment in file.name else [f"the file was called {file.name}"]
     laid, odd = lay_over(notebook, handed_out[assignment])
+    if notebook.metadata["cut"]:
+        odd.append("it is so long that its end, or that of a cell, was cut off")
     return Submission(file.student, assignment, file.origin, laid, (*remarks, *odd), file.late)
 
 
@@ -91,12 +147,16 @@ def _parse(data: bytes) -> NotebookNode:
     except UnicodeDecodeError as error:
         raise ValueError("it is not text in UTF-8, so it is no notebook") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is broken: it cannot be read as JSON") from error
+        merged = re.search(rb"^(<<<<<<<|>>>>>>>) ", data, re.MULTILINE)
+        why = ", for it holds the marks of a merge (<<<<<<<)" if merged else ""
+        raise ValueError(f"it is broken: it cannot be read as JSON{why}") from error
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ValueError("it is JSON, but no notebook of format 4: it has no list of cells")
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["given"] = _assignment_in(content)
-    for place, given in enumerate(content["cells"][:2000]):
+    notebook.metadata["cut"] = len(content["cells"]) > MOST_CELLS
+    room = MOST_PROSE
+    for place, given in enumerate(content["cells"][:MOST_CELLS]):
         if not isinstance(given, dict):
             continue
         source = given.get("source", "")
@@ -105,12 +165,33 @@ def _parse(data: bytes) -> NotebookNode:
         if not isinstance(source, str):
             source = ""
         source = source.encode("utf-8", "replace").decode()  # Half a character would stop a writer.
+        if given.get("cell_type") != "code":
+            source, was = _harmless(source, room), len(source)
+            room -= len(source)
+            notebook.metadata["cut"] |= was > len(source) + 100
         make = {"code": nbformat.v4.new_code_cell, "raw": nbformat.v4.new_raw_cell}
         cell = make.get(given.get("cell_type"), nbformat.v4.new_markdown_cell)(source)
         cell.id = f"cell-{place}"
         cell.metadata["given"] = _name_in(given)
         notebook.cells.append(cell)
+    written = sum(len(cell.source) for cell in notebook.cells)
+    if written > MOST_CODE:
+        raise ValueError(f"its cells hold {written} characters; {MOST_CODE} are allowed")
     return notebook
+
+
+def _harmless(prose: str, room: int) -> str:
+    """Return prose without pictures, which are not shown, and no longer than there is room.
+
+    What could hold a link that runs a script is shown as it was typed.
+    """
+    text = PICTURE.sub("picture", prose)[: max(0, min(MOST_PROSE_A_CELL, room))]
+    plain = text
+    for _ in range(3):
+        plain = html.unescape(plain)
+    if SCRIPT.search(re.sub(r"[\s\x00-\x20\\]", "", plain).lower()):
+        return "\n".join(f"    {line}" for line in text.split("\n"))
+    return text
 
 
 def _assignment_in(content: dict) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from nbgrader.api import Gradebook, MissingEntry
 from lesson_tf.checks import Report
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.submissions import Refusal
+
+MOST_REFUSALS = 5  # Of one student, in the summary: a program's folder may hold thousands of files.
 
 
 @dataclass(frozen=True)
@@ -159,5 +161,11 @@ def summary(results: Sequence[Result], refused: Sequence[Refusal]) -> str:
         if result.status != "graded":
             told.insert(0, result.status)
         lines += [f"  {result.student}, {result.assignment}: {said}" for said in told]
-    lines += [f"  {r.student}: {r.origin}: {r.reason}" for r in refused]
+    of_one = defaultdict(list)
+    for refusal in refused:
+        of_one[refusal.student].append(refusal)
+    for student, theirs in of_one.items():
+        lines += [f"  {student}: {r.origin}: {r.reason}" for r in theirs[:MOST_REFUSALS]]
+        if len(theirs) > MOST_REFUSALS:
+            lines.append(f"  {student}: and {len(theirs) - MOST_REFUSALS} more")
     return "\n".join(lines)

@@ -124,14 +124,14 @@ def run(
 def _limited(command: Sequence[str], limits: Limits, shut_in: bool) -> list[str]:
     """Return a command that sets the limits which the system itself keeps, and then runs.
 
-    The number of processes is limited in a sandbox alone, whose user has no others.
+    The number of processes is limited in a sandbox alone, and where its user's others do not count.
     """
     words = [
         *("prlimit", "--core=0", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.file_size}"),
         # torch reserves more addresses than it uses.
         *("--nofile=256", f"--as={2 * limits.memory + 8 * GIB}"),
     ]
-    if shut_in:
+    if shut_in and bubblewrap.counts_apart():
         # A few more than the watcher allows, so that it sees what the kernel then refuses.
         words.append(f"--nproc={limits.processes + 8}")
     return [*words, "--", *command]

@@ -46,6 +46,9 @@ class _Kept(io.StringIO):
             super().write("\n[The rest is not kept.]")
         return len(text)
 
+    def close(self) -> None:
+        """Do nothing: a program that closes its output closes none of ours."""
+
 
 class _TooLongError(Exception):
     """A cell that does not end."""
