@@ -1,7 +1,9 @@
 """A small assignment, and notebooks as students hand them in."""
 
 import copy
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -119,3 +121,12 @@ def hand_in(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook), encoding="utf-8")
     return path
+
+
+def zipped(entries: dict[str, bytes | str]) -> bytes:
+    """Return a zip with these entries."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return data.getvalue()

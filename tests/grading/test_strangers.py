@@ -1,17 +1,15 @@
 """What strangers hand in: files of odd kinds and names, and notebooks that are clumsy or sly."""
 
 import csv
-import io
 import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from small_class import FULL, NAME, RIGHT_MASK, filled, hand_in
+from small_class import FULL, NAME, RIGHT_MASK, filled, hand_in, zipped
 
 from lesson_tf.grading import submissions
 from lesson_tf.grading.exercise_sources import read
@@ -21,14 +19,6 @@ from lesson_tf.grading.results import summary
 from lesson_tf.grading.submissions import File, files_in
 
 KNOWN = ("attention", "flow")
-
-
-def zipped(entries: dict[str, bytes | str]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    return data.getvalue()
 
 
 def put(folder: Path, name: str, data: bytes = b"{}") -> None:

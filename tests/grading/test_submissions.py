@@ -1,6 +1,5 @@
 """What comes in, in every form: whose it is, what it is, and why it is refused."""
 
-import io
 import json
 import os
 import stat
@@ -11,6 +10,7 @@ import pytest
 import small_class
 from hypothesis import given
 from hypothesis import strategies as st
+from small_class import zipped
 
 from lesson_tf.grading import submissions
 from lesson_tf.grading.notebooks import lay_over, read_submission, submissions_of
@@ -18,14 +18,6 @@ from lesson_tf.grading.owners import owner_of, plain_name
 from lesson_tf.grading.submissions import File, files_in
 
 KNOWN = ("attention", "flow")
-
-
-def zipped(entries: dict[str, bytes | str]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    return data.getvalue()
 
 
 # --- Whose it is ------------------------------------------------------------------------------------
