@@ -89,6 +89,8 @@ def test_exercises_are_chosen_by_number(tmp_path):
     assert "attention-check" not in names(chosen) and "why-answer" not in names(chosen)
     with pytest.raises(ValueError, match=r"exercises \[7\] do not exist; there are \[1, 2, 3\]"):
         choose(small_class.source_notebook(), [2, 7])
+    with pytest.raises(GradingError, match=r"attention: exercises \[7\] do not exist"):
+        make_assignments(Course(tmp_path), small_class.write_book(tmp_path), {"attention": [7]})
     make_assignments(
         Course(tmp_path / "course"), small_class.write_book(tmp_path), {"attention": [2, 3]}
     )
@@ -212,3 +214,11 @@ def test_the_concept_test_is_assigned_twice(tmp_path):
     assert [course.release(name).is_file() for name in names] == [True, True]
     told = [read(course.release(name)).metadata["lesson_tf"]["assignment"] for name in names]
     assert told == [*names]
+
+
+def test_grading_nothing_is_refused_with_a_sentence(tmp_path, capsys):
+    from lesson_tf.grading.__main__ import main
+
+    assert main(["grade", "", "--course", str(tmp_path)]) == 1
+    assert "make grade SUBMISSIONS=folder" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

@@ -22,7 +22,7 @@ from lesson_tf.grading import GradingError, sandbox
 from lesson_tf.grading.assignments import make_assignments, variants_of
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.examining import LIMITS
-from lesson_tf.grading.exercise_sources import read
+from lesson_tf.grading.exercise_sources import read, varied
 from lesson_tf.grading.grade import Grading
 from lesson_tf.grading.results import score_of
 
@@ -156,12 +156,14 @@ def test_each_student_is_graded_on_the_own_variant(tmp_path, came_in):
     course = Course(tmp_path / "varied")
     make_assignments(course, small_class.write_book(tmp_path), {NAME: []}, ["ada"])
     release = read(course.release(NAME))
-    number = variants_of("ada", NAME, release, course.settings()["seed"])["attention-check"]
+    numbers = variants_of("ada", NAME, release, course.settings()["seed"])
+    number = numbers["attention-check"]
     temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[number - 1]
     own = RIGHT_ATTENTION.replace("** 0.5", f"** 0.5 / {temperature}")
-    hand_in(came_in, "ada", filled(release, attention=own))
+    hand_in(came_in, "ada", filled(varied(release, numbers), attention=own))
     hand_in(came_in, "bob", filled(release))  # The published solution.
-    Grading(course, progress=False).grade(came_in)
+    results, _ = Grading(course, progress=False).grade(came_in)
+    assert [result.remarks for result in results] == [(), ()]  # Nobody changed a locked cell.
     assert rows(course)["ada"]["attention_points"] == f"{FULL:g}"
     assert float(rows(course)["bob"]["attention_points"]) < FULL
     assert "this solves the published exercise, not yours" in feedback(course, "bob")

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     blanks.add_argument("folder", type=Path)
     grade = commands.add_parser("grade", help="grade a folder or zip of submissions")
-    grade.add_argument("submissions", type=Path)
+    grade.add_argument("submissions")
     grade.add_argument("--hidden", type=Path, help="a folder with private tests, one file a check")
     grade.add_argument("--unsafe", action="store_true", help="run without a sandbox")
     grade.add_argument("--workers", type=int, help="how many at once; as many as fit, if left out")
@@ -70,9 +70,11 @@ def _grade(chosen: argparse.Namespace) -> int:
     from lesson_tf.grading.results import summary
 
     workers = {"workers": chosen.workers} if chosen.workers else {}
+    if not chosen.submissions:
+        raise GradingError("say where the submissions are: `make grade SUBMISSIONS=folder`")
     grading = Grading(Course(chosen.course), chosen.hidden, chosen.unsafe, **workers)
     students = read_students(chosen.students) if chosen.students else []
-    results, refused = grading.grade(chosen.submissions, students)
+    results, refused = grading.grade(Path(chosen.submissions), students)
     print(summary(results, refused))
     print(f"The grades are in {grading.course.root / 'grades.csv'}, the feedback in feedback/.")
     return 0

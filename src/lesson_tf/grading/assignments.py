@@ -34,8 +34,9 @@ README = """\
 
 1. Python 3.11 or newer. In a new folder: `python -m venv .venv`, then on Linux and macOS
    `source .venv/bin/activate`, on Windows `.venv\\Scripts\\activate`.
-2. On Linux without an NVIDIA card first `pip install torch --index-url {cpu_wheels}`: it is some
-   gigabytes smaller. Then everywhere `pip install -r requirements.txt`.
+2. On Linux without an NVIDIA card, to save some gigabytes,
+   `pip install torch --index-url {cpu_wheels}`. Then everywhere
+   `pip install -r requirements.txt`.
 3. `jupyter lab {name}.ipynb`
 
 Write where it says so, and run the cell below: it answers within seconds and names the mistake, if it
@@ -86,7 +87,10 @@ def make_assignments(
             raise GradingError(f"{path} does not exist")
         source = read(path)
         if numbers:
-            source = choose(source, numbers)
+            try:
+                source = choose(source, numbers)
+            except ValueError as error:
+                raise GradingError(f"{name}: {error}") from error
         release = _release(course, name, source)
         zips.append(_zip(course, name, release, wheel))
         for student in students:

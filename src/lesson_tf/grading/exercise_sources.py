@@ -114,9 +114,10 @@ def choose(notebook: NotebookNode, wanted: Sequence[int]) -> NotebookNode:
         if number == 0 or number in wanted or "book-only" in cell.metadata.get("tags", []):
             kept.append(cell)
     if not set(wanted) <= numbers - {0}:
-        raise ValueError(
-            f"exercises {sorted(set(wanted) - numbers)} do not exist; there are {sorted(numbers - {0})}"
+        there = (
+            f"there are {sorted(numbers - {0})}" if numbers - {0} else "its questions stay together"
         )
+        raise ValueError(f"exercises {sorted(set(wanted) - numbers)} do not exist; {there}")
     chosen.cells = kept
     return chosen
 
@@ -191,3 +192,12 @@ def varied(notebook: NotebookNode, variants: dict[str, int]) -> NotebookNode:
             statement.source += f"\n\n**Your variant ({number}).** {sentence}"
             cell.source = cell.source.rstrip().removesuffix(")") + f", variant={number})"
     return changed
+
+
+def without_variant(source: str) -> str:
+    """Return the line of a check as everyone gets it, without a student's variant.
+
+    >>> without_variant("checks.attention(attention, points=4, variant=2)")
+    'checks.attention(attention, points=4)'
+    """
+    return re.sub(r", variant=\d+\)$", ")", source)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import nbformat
 from nbformat import NotebookNode
 
-from lesson_tf.grading.exercise_sources import grade_id
+from lesson_tf.grading.exercise_sources import grade_id, without_variant
 from lesson_tf.grading.submissions import File, Refusal
 
 MOST_CELLS = 2_000
@@ -258,7 +258,10 @@ def _restore(cell: NotebookNode, original: NotebookNode) -> list[str]:
     """Give a cell its metadata back, and its type and source if it was locked."""
     name, locked = grade_id(original), original.metadata.nbgrader.get("locked", False)
     cell.metadata = copy.deepcopy(original.metadata)
-    if cell.cell_type == original.cell_type and (not locked or cell.source == original.source):
+    if cell.cell_type == original.cell_type and not locked:
+        return []
+    if cell.cell_type == original.cell_type and without_variant(cell.source) == original.source:
+        cell.source = original.source  # Which variant a student has is not the student's to say.
         return []
     if cell.cell_type != original.cell_type:
         cell.cell_type = original.cell_type
