@@ -52,7 +52,8 @@ def feedback(course, student: str) -> str:
 
 
 def test_a_class_of_honest_and_clumsy_students(course, release, grade, came_in):
-    hand_in(came_in, "ada", filled(release))
+    matrix = r"$$\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$$"
+    hand_in(came_in, "ada", filled(release, why=matrix))
     hand_in(came_in, "bob", filled(release, attention=UNSCALED_ATTENTION))
     hand_in(came_in, "cy", filled(release, attention=None, mask=None, why=None))
     hand_in(
@@ -97,6 +98,7 @@ def test_a_class_of_honest_and_clumsy_students(course, release, grade, came_in):
     assert "the scale is missing" in feedback(course, "bob")
     assert "It is not written yet" in feedback(course, "cy")
     assert "loop" in feedback(course, "fay")
+    assert "1 &amp; 2" in feedback(course, "ada")  # A formula is shown as it was typed.
     # For each step, how many passed it: bob alone of those who wrote something forgot the scale.
     steps = steps_of_class(course)
     assert {row["of"] for row in steps} == {"8"}

@@ -7,7 +7,9 @@ import pytest
 import small_class
 import torch
 
+from lesson_tf.checks import Report
 from lesson_tf.checks.answers import answer_all
+from lesson_tf.checks.report import Step
 from lesson_tf.checks.transport import encode
 from lesson_tf.grading import examining
 from lesson_tf.grading.exercise_sources import read
@@ -215,3 +217,13 @@ def test_a_submission_that_ends_its_sandboxes_gets_a_few_minutes(release, second
     findings, usage = examining.examine(release, tasks, run)
     assert usage.runs == len(given) == runs
     assert len(findings.stopped) == runs
+
+
+def test_a_report_in_the_feedback_has_no_long_lines(release):
+    (cell,) = [cell for cell in release.cells if cell.id == "attention-check"]
+    step = Step("It is right.", False, "The scores are wrong, since " + "much is missing " * 30)
+    report = Report("Attention", (step,), trouble="too long " * 40, points=4)
+    shown = outputs_of(release, {"attention-check": report}, Findings())[cell.id][0]["text"]
+    assert max(map(len, shown.split("\n"))) <= 88
+    assert shown.split() == f"{report}\n".split()
+    assert all(line.startswith(" " * 11) for line in shown.split("\n")[-4:-1])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import sysconfig
 from dataclasses import dataclass
@@ -48,6 +49,16 @@ class PutOutputs(NbGraderPreprocessor):
                 cell.outputs = from_dict(outputs.get(cell.id, []))
                 cell.execution_count = None
         return nb, resources
+
+
+class FreeAmpersands(NbGraderPreprocessor):
+    """Undoes what taking out markup does to formulas, whose columns an ampersand and a space part."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Free the ampersands before white space, where none can begin a character of HTML."""
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"&amp;(?=\s)", "&", cell.source)
+        return cell, resources
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ class Course:
         sanitize = "nbconvert.preprocessors.sanitize.SanitizeHTML"
         c.SanitizeHTML.enabled = True
         c.SanitizeHTML.tags = [*ALLOWED_TAGS, "details", "summary"]
-        c.Autograde.autograde_preprocessors = [PutOutputs, SaveAutoGrades, sanitize]
+        c.Autograde.autograde_preprocessors = [PutOutputs, SaveAutoGrades, sanitize, FreeAmpersands]
         c.GenerateFeedback.preprocessors = [
             GetGrades,
             "nbgrader.preprocessors.ClearHiddenTests",

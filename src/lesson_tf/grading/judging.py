@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from lesson_tf.grading.student import MOST_PICTURE, MOST_TEXT, read_answer, writ
 
 SECONDS_A_CALL = 5.0
 MOST_EVENTS = 5_000
+MOST_COLUMNS = 88
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def outputs_of(
 def _report_outputs(report: Report) -> list[dict[str, Any]]:
     # nbgrader reads the points from the last number.
     return [
-        {"output_type": "stream", "name": "stdout", "text": f"{report}\n"},
+        {"output_type": "stream", "name": "stdout", "text": _wrapped(str(report))},
         {
             "output_type": "execute_result",
             "data": {"text/plain": f"{report.earned:g}"},
@@ -193,6 +195,15 @@ def _report_outputs(report: Report) -> list[dict[str, Any]]:
             "execution_count": None,
         },
     ]
+
+
+def _wrapped(text: str) -> str:
+    """Break long lines, each at its own indentation: a page of feedback does not scroll sideways."""
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, MOST_COLUMNS, subsequent_indent=indent) or [""]
+    return "\n".join(lines) + "\n"
 
 
 def _own_outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
