@@ -49,7 +49,8 @@ def test_the_answers_of_the_concept_test_are_folded():
     page = page_of(CONCEPT_TEST)
     outside = outside_folds(page)
     assert outside.count("# Write your code here.") == 1
-    assert "is right" not in outside and "is right" in page.article.get_text()
+    assert ") is right:" not in outside
+    assert page.article.get_text().count(") is right:") == 18
     assert "SOLUTION" not in page.get_text() and "18 of 18" not in outside
 
 

@@ -11,6 +11,8 @@ from bs4 import BeautifulSoup
 from built_book import BUILT, HTML, NOTEBOOK_PAGES, PAGES, ROOT
 from playwright.sync_api import Page
 
+from lesson_tf.grading.exercise_sources import blank_name
+
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 every_page = pytest.mark.parametrize("page_path", PAGES)
 every_file = pytest.mark.parametrize("page_path", [*PAGES, "search.html", "index.html"])
@@ -126,8 +128,8 @@ def test_page_carries_nothing_foreign(page_path):
     assert not LOADS.findall(html)
 
 
-# An exercise page opens its notebook with blanks: see test_exercises.py.
-@pytest.mark.parametrize("page_path", [p for p in NOTEBOOK_PAGES if "exercises" not in p])
+# Exercises and the concept test open their notebooks with blanks: see test_exercises.py.
+@pytest.mark.parametrize("page_path", [p for p in NOTEBOOK_PAGES if not blank_name(p[:-5])])
 def test_notebook_page_opens_in_binder(page_path):
     soup = BeautifulSoup((HTML / page_path).read_text("utf-8"), "html.parser")
     button = soup.select_one(".bd-header-article a.btn-launch-binder")
