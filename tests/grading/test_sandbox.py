@@ -52,6 +52,21 @@ def test_torch_and_the_package_are_there():
     assert outcome.peak_memory > 50 * MIB
 
 
+def test_a_sandbox_works_from_an_interpreter_in_tmp(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    told = subprocess.run(
+        [
+            tmp_path / "venv/bin/python",
+            "-c",
+            "import lesson_tf.grading.sandbox as s; print(s.available())",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert told.stdout == "None\n", told.stderr
+
+
 # --- Sight ------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,6 @@ INSTALL = "install it with `apt-get install bubblewrap`, or your system's counte
 def wrapped(
     command: Sequence[str],
     disk: int,
-    readable: Sequence[Path] = (),
     program: str = "bwrap",
     manner: str | None = None,
 ) -> list[str]:
@@ -45,16 +44,17 @@ def wrapped(
     options += [*_rights(program, manner), "--perms", "0755", "--dir", "/etc"]
     for path in (*SYSTEM, *SETTINGS):
         options += ["--ro-bind-try", path, path]
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    # Before what is shown, which would be hidden if it lay in one of these.
+    for path in ("/dev/shm", "/tmp", HOME):
+        options += ["--size", str(disk), "--perms", "0777", "--tmpfs", path]
     package = Path(lesson_tf.__file__).resolve().parent
-    seen = [Path(path) for path in (*_interpreter(), package, *readable)]
+    seen = [Path(path) for path in (*_interpreter(), package)]
     # Folders on the way would be root's alone.
     for folder in sorted({folder for path in seen for folder in path.parents} - {Path("/")}):
         options += ["--perms", "0755", "--dir", str(folder)]
     for path in seen:
         options += ["--ro-bind", str(path), str(path)]
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    for path in ("/dev/shm", "/tmp", HOME):
-        options += ["--size", str(disk), "--perms", "0777", "--tmpfs", path]
     options += _fonts()
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME, "--clearenv"]
     for name, value in environment(HOME).items():

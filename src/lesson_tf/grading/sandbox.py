@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Literal
 
 import psutil
@@ -80,12 +79,11 @@ def run(
     command: Sequence[str],
     given: bytes,
     limits: Limits,
-    readable: Sequence[Path] = (),
     unsafe: bool = False,
 ) -> Outcome:
     """Run a command in a sandbox with `given` as its input, and stop it at the first limit it crosses.
 
-    `readable` are more folders that it may read. `unsafe` leaves the sandbox out and keeps the limits.
+    `unsafe` leaves the sandbox out and keeps the limits.
     """
     if unsafe:
         whole, environment = (
@@ -93,7 +91,7 @@ def run(
             {**os.environ, "OMP_NUM_THREADS": "1"},
         )
     else:
-        whole = bubblewrap.wrapped(_limited(command, limits, True), limits.disk, readable)
+        whole = bubblewrap.wrapped(_limited(command, limits, True), limits.disk)
         environment = {"PATH": os.environ.get("PATH", "/usr/bin")}
     process = subprocess.Popen(
         whole,
