@@ -25,7 +25,7 @@ def minutes_of(notebook: Notebook) -> int:
 
 
 def test_reading_times():
-    told = dict(rows("| lesson | minutes |"))
+    told = {name.replace(" ", ""): time for name, time in rows("| lesson | minutes |")}
     lessons = [n for path in notebooks() if (n := Notebook.read(path)).path.stem not in NOT_LESSONS]
     names = {n.name.removeprefix("book/en/"): n for n in lessons}
     in_order = [name.removeprefix("book/en/") for name in contents()]
