@@ -165,7 +165,9 @@ def test_each_student_is_graded_on_the_own_variant(tmp_path, came_in):
     hand_in(came_in, "ada", filled(varied(release, numbers), attention=own))
     hand_in(came_in, "bob", filled(release))  # The published solution.
     results, _ = Grading(course, progress=False).grade(came_in)
-    assert [result.remarks for result in results] == [(), ()]  # Nobody changed a locked cell.
+    told = {result.student: result.remarks for result in results}
+    copied = "attention-check solves the published exercise, not the own variant"
+    assert told == {"ada": (), "bob": (copied,)}  # Nobody changed a locked cell.
     assert rows(course)["ada"]["attention_points"] == f"{FULL:g}"
     assert float(rows(course)["bob"]["attention_points"]) < FULL
     assert "this solves the published exercise, not yours" in feedback(course, "bob")

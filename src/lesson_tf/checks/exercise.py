@@ -18,6 +18,9 @@ from lesson_tf.checks.closeness import same
 from lesson_tf.checks.form import wrong_form
 from lesson_tf.checks.report import Report, Step
 
+# How the sentence begins that tells of a variant answered by the published solution.
+SOLVES_PUBLISHED = "this solves the published exercise"
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -136,9 +139,7 @@ class Exercise:
         if number == 0:
             return self
         changed = self.variants[number - 1]
-        published = Mistake(
-            f"this solves the published exercise, not yours. {changed.sentence}", self.reference
-        )
+        published = Mistake(f"{SOLVES_PUBLISHED}, not yours. {changed.sentence}", self.reference)
         both = tuple(
             replace(
                 mistake,

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import lesson_tf
 from lesson_tf.checks import Report
+from lesson_tf.checks.exercise import SOLVES_PUBLISHED
 from lesson_tf.grading import GradingError, sandbox
 from lesson_tf.grading.assignments import variants_of
 from lesson_tf.grading.course import Course
@@ -157,7 +158,7 @@ class Grading:
             submission.student,
             submission.assignment,
             status,
-            (*submission.remarks, *_remarks(submission, findings)),
+            (*submission.remarks, *_remarks(submission, findings, reports)),
             round(usage.seconds, 2),
             usage.peak_memory,
             steps_of(reports),
@@ -293,9 +294,16 @@ def _status(reports: Mapping[str, Report], findings: Findings, places: Mapping[s
     return "failed to run" if findings.failed_cells and not any(reports.values()) else "graded"
 
 
-def _remarks(submission: Submission, findings: Findings) -> list[str]:
-    """Return what is odd about a submission that ran: lateness, and cells by their place and error."""
+def _remarks(
+    submission: Submission, findings: Findings, reports: Mapping[str, Report]
+) -> list[str]:
+    """Return what is odd about a submission that ran: lateness, solutions of no variant, crashed cells."""
     remarks = ["handed in late"] if submission.late else []
+    remarks += [
+        f"{name} solves the published exercise, not the own variant"
+        for name, report in reports.items()
+        if report.mistake.startswith(SOLVES_PUBLISHED)
+    ]
     places = _places(submission)
     for name in findings.failed_cells:
         if name in places:
