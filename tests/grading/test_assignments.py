@@ -95,6 +95,9 @@ def test_exercises_are_chosen_by_number(tmp_path):
         Course(tmp_path / "course"), small_class.write_book(tmp_path), {"attention": [2, 3]}
     )
     made = read(Course(tmp_path / "course").release("attention"))
+    assert made.cells[0].source.startswith(
+        "# Exercises: attention\n\nOf the exercises of this chapter these: 2, 3."
+    )
     assert "masks-check" in names(made) and "attention-check" not in names(made)
 
 
@@ -103,6 +106,8 @@ def test_the_words_that_choose():
     assert chosen_exercises("flow:3 attention") == {"flow": [3], "attention": []}
     with pytest.raises(GradingError, match=r"no assignment atention; .*; attention is the nearest"):
         chosen_exercises("atention:1")
+    with pytest.raises(GradingError, match="no space within a list such as attention:1,3"):
+        chosen_exercises("attention:2, 3")
     with pytest.raises(GradingError, match="write flow:1,2 instead of flow:a"):
         chosen_exercises("flow:a")
 
@@ -164,7 +169,7 @@ def test_students_are_read_from_the_first_column(tmp_path):
     path.write_text("student\n", encoding="utf-8")
     with pytest.raises(GradingError, match="names no student"):
         read_students(path)
-    with pytest.raises(GradingError, match="does not exist"):
+    with pytest.raises(GradingError, match="is no file"):
         read_students(tmp_path / "none.csv")
 
 
@@ -222,3 +227,36 @@ def test_grading_nothing_is_refused_with_a_sentence(tmp_path, capsys):
     assert main(["grade", "", "--course", str(tmp_path)]) == 1
     assert "make grade SUBMISSIONS=folder" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("Jos\xe9\n".encode("latin-1"), "not written in UTF-8"),
+        (b"First name,Last name\nAda,Lovelace\n", "whole name, not the first name"),
+    ],
+)
+def test_a_list_of_students_that_would_be_misread_is_refused(tmp_path, content, told):
+    path = tmp_path / "students.csv"
+    path.write_bytes(content)
+    with pytest.raises(GradingError, match=told):
+        read_students(path)
+
+
+def test_semicolons_part_columns_too(tmp_path):
+    path = tmp_path / "students.csv"
+    path.write_text("name;mail\nRight, Anna;a@x\n", encoding="utf-8")
+    assert read_students(path) == ["Right_Anna"]
+
+
+def test_an_assignment_with_grades_keeps_its_exercises(tmp_path):
+    course, book = Course(tmp_path / "course"), small_class.write_book(tmp_path)
+    make_assignments(course, book, {"attention": []})
+    make_assignments(course, book, {"attention": [2]})  # Nothing is graded yet.
+    (course.root / "graded" / "attention").mkdir(parents=True)
+    (course.root / "graded" / "attention" / "ada.json").write_text("{}", encoding="utf-8")
+    before = course.release("attention").read_bytes()
+    with pytest.raises(GradingError, match="attention has grades already, with other exercises"):
+        make_assignments(course, book, {"attention": [1, 2]})
+    assert course.release("attention").read_bytes() == before
+    make_assignments(course, book, {"attention": [2]})

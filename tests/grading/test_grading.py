@@ -1,5 +1,6 @@
 """From what came in to grades: honest, clumsy and hostile submissions, each in a sandbox."""
 
+import copy
 import csv
 import json
 import os
@@ -19,10 +20,11 @@ from nbgrader.api import Gradebook
 from small_class import FULL, NAME, RIGHT_ATTENTION, UNSCALED_ATTENTION, filled, hand_in
 
 from lesson_tf.grading import GradingError, sandbox
+from lesson_tf.grading.__main__ import PROJECT
 from lesson_tf.grading.assignments import make_assignments, variants_of
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.examining import LIMITS
-from lesson_tf.grading.exercise_sources import read, varied
+from lesson_tf.grading.exercise_sources import read
 from lesson_tf.grading.grade import Grading
 from lesson_tf.grading.results import score_of
 
@@ -147,6 +149,48 @@ def test_points_given_by_hand_stay_and_reach_the_feedback(course, release, grade
         assert book.find_grade("why-answer", NAME, NAME, "ada").manual_score == 3.0
 
 
+def test_an_answer_that_changed_after_it_was_marked_is_named(course, release, grade, came_in):
+    hand_in(came_in, "ada", filled(release))
+    grade()
+    with Gradebook(course.configuration().CourseDirectory.db_url, "lesson-tf") as book:
+        given = book.find_grade("why-answer", NAME, NAME, "ada")
+        given.manual_score, given.needs_manual_grade = 3.0, False
+        book.db.commit()
+    grade()
+    assert rows(course)["ada"]["attention_status"] == "graded"
+    hand_in(came_in, "ada", filled(release, why="Something else."))
+    grade()
+    told = rows(course)["ada"]
+    assert told["attention_status"] == "graded; why-answer changed after it was marked"
+    assert told["attention_points"] == "12"  # What was given by hand stays until you change it.
+
+
+def test_the_concept_test_is_counted_and_its_feedback_is_silent(tmp_path, came_in):
+    course = Course(tmp_path / "own")
+    make_assignments(course, PROJECT / "book" / "en", {"concept_test_before": []})
+    release = read(course.release("concept_test_before"))
+    for student, letter in (("ada", "a"), ("bob", "b")):
+        own = copy.deepcopy(release)
+        for cell in own.cells:
+            if "def letters" in cell.source:
+                cell.source = f"def letters():\n    return dict.fromkeys(range(1, 19), {letter!r})"
+        hand_in(came_in, student, own, "concept_test_before.ipynb")
+    Grading(course, progress=False).grade(came_in)
+    assert rows(course)["ada"]["concept_test_before_points"] == "18"
+    counted = [(row["passed"], row["of"]) for row in steps_of_class(course)]
+    assert len(counted) == 18 and {of for _, of in counted} == {"2"}
+    assert sum(int(passed) for passed, _ in counted) == 12  # Each letter is right six times.
+    page = course.root / "feedback" / "ada" / "concept_test_before" / "concept_test_before.html"
+    text = page.read_text(encoding="utf-8")
+    assert "belief" not in text and "1 of 1 steps" in text
+
+
+@pytest.mark.parametrize("place", [".", "course", "course/release", "course/instructor"])
+def test_the_course_itself_is_no_folder_of_submissions(course, tmp_path, place):
+    with pytest.raises(GradingError, match="holds the course's own notebooks"):
+        Grading(course, progress=False).grade(tmp_path / place)
+
+
 def test_students_of_whom_nothing_came_have_a_row(course, release, came_in):
     hand_in(came_in, "ada", filled(release))
     Grading(course, progress=False).grade(came_in, ["ada", "zoe"])
@@ -156,19 +200,25 @@ def test_students_of_whom_nothing_came_have_a_row(course, release, came_in):
 
 def test_each_student_is_graded_on_the_own_variant(tmp_path, came_in):
     course = Course(tmp_path / "varied")
-    make_assignments(course, small_class.write_book(tmp_path), {NAME: []}, ["ada"])
+    zips = make_assignments(course, small_class.write_book(tmp_path), {NAME: []}, ["Ada_Núñez"])
+    with zipfile.ZipFile(zips[1]) as archive:
+        hers = nbformat.reads(archive.read(f"{NAME}/{NAME}.ipynb").decode(), as_version=4)
     release = read(course.release(NAME))
-    numbers = variants_of("ada", NAME, release, course.settings()["seed"])
-    number = numbers["attention-check"]
-    temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[number - 1]
+    numbers = variants_of("Ada_Núñez", NAME, release, course.settings()["seed"])
+    temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[numbers["attention-check"] - 1]
     own = RIGHT_ATTENTION.replace("** 0.5", f"** 0.5 / {temperature}")
-    hand_in(came_in, "ada", filled(varied(release, numbers), attention=own))
-    hand_in(came_in, "bob", filled(release))  # The published solution.
+    hand_in(came_in, "nunezada", filled(hers, attention=own))  # As Canvas writes her name.
+    hand_in(came_in, "thief", filled(hers, attention=own))
+    hand_in(came_in, "bob", filled(release))  # The published exercise and its solution.
     results, _ = Grading(course, progress=False).grade(came_in)
     told = {result.student: result.remarks for result in results}
-    copied = "attention-check solves the published exercise, not the own variant"
-    assert told == {"ada": (), "bob": (copied,)}  # Nobody changed a locked cell.
-    assert rows(course)["ada"]["attention_points"] == f"{FULL:g}"
+    assert told["nunezada"] == ()  # Nobody changed a locked cell.
+    assert told["thief"] == ("the notebook was made for Ada_Núñez",)
+    assert told["bob"] == (
+        "the notebook is not the one made for a student",
+        "attention-check solves the published exercise, not the own variant",
+    )
+    assert rows(course)["nunezada"]["attention_points"] == f"{FULL:g}"
     assert float(rows(course)["bob"]["attention_points"]) < FULL
     assert "this solves the published exercise, not yours" in feedback(course, "bob")
 

@@ -12,7 +12,14 @@ import torch
 
 from lesson_tf import checks
 from lesson_tf.checks.concept_test import LETTERS, QUESTIONS
-from lesson_tf.grading.exercise_sources import blank, checks_in, read, solution, stub
+from lesson_tf.grading.exercise_sources import (
+    blank,
+    checks_in,
+    read,
+    solution,
+    stub,
+    without_verdict,
+)
 
 torch.set_num_threads(1)  # small models gain nothing from more, and wait for it on a busy machine
 
@@ -175,3 +182,27 @@ def test_a_learner_gets_no_letter():
     assert letters.source == stub(CELLS["letters-solution"].source)
     assert "raise NotImplementedError()" in letters.source and '"b"' not in letters.source
     assert [check.points for check in checks_in(empty)] == [18]
+
+
+def test_what_is_assigned_tells_no_right_letter():
+    silent = without_verdict(PAGE)
+    (check,) = checks_in(silent)
+    assert (check.exercise_name, check.points) == ("concept_test_letters", 18)
+    told = {
+        str(checks.concept_test_letters(lambda x=x: dict.fromkeys(NUMBERS, x))) for x in LETTERS
+    }
+    right = checks.concept_test_letters(lambda: RIGHT)
+    assert told == {str(right)} and right
+    for wrong in (
+        {1: "a"},
+        RIGHT | {7: 2},
+        RIGHT | {7: "d"},
+        {n - 1: x for n, x in RIGHT.items()},
+        [3],
+    ):
+        report = checks.concept_test_letters(lambda wrong=wrong: wrong)
+        assert not report and not report.mistake
+        assert re.search(
+            "Question 2 has no letter|Question 7 has|Question 18 has|a dict", str(report)
+        )
+    assert checks.concept_test_letters.counted_by is checks.concept_test

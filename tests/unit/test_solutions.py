@@ -40,7 +40,8 @@ def attempt_of(name: str, source: str):
 
 
 def test_every_check_has_its_exercise_in_the_book():
-    assert set(CELLS) == set(checks.EXERCISES)
+    published = {name for name, one in checks.EXERCISES.items() if not one.counted_by}
+    assert set(CELLS) == published
     assert all(checks.EXERCISES[name].attempt in source for name, (_, source) in CELLS.items())
 
 

@@ -3,7 +3,7 @@
 from lesson_tf.checks.attention_exercises import attention, split_heads, two_masks
 from lesson_tf.checks.beam_search_exercise import beam_search
 from lesson_tf.checks.cached_step_exercise import cached_step
-from lesson_tf.checks.concept_test import concept_test
+from lesson_tf.checks.concept_test import concept_test, concept_test_letters
 from lesson_tf.checks.exercise import Exercise
 from lesson_tf.checks.flow_exercises import shifted_loss
 from lesson_tf.checks.gradient_by_distance_exercise import gradient_by_distance
@@ -21,6 +21,7 @@ EXERCISES: dict[str, Exercise] = {
     "cached_step": cached_step,
     "combined_gradient": combined_gradient,
     "concept_test": concept_test,
+    "concept_test_letters": concept_test_letters,
     "encode_by_rank": encode_by_rank,
     "fit_exponent": fit_exponent,
     "gradient_by_distance": gradient_by_distance,

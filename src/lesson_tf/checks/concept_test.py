@@ -1,7 +1,7 @@
 """The concept test: eighteen questions, the belief behind each wrong letter, and the lesson that tests it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lesson_tf.checks.answers import Call
@@ -231,6 +231,13 @@ def _all(letter: str) -> Mistake:
     )
 
 
+def _missing(trials: Sequence[Trial]) -> str | None:
+    """Return what says which questions have no letter yet."""
+    complaints = (_complaint_about(number)(trials) for number in _letters())
+    unread = [said for said in complaints if said and not said.startswith("Choice")]
+    return unread[0] if unread else None
+
+
 concept_test = Exercise(
     name="Concept test",
     attempt="letters",
@@ -255,4 +262,14 @@ concept_test = Exercise(
             lambda: {str(number): right for number, right in _letters().items()},
         ),
     ),
+)
+
+# What is assigned: whoever runs it learns that the letters are there, and not which ones are right, which
+# would be found out in three runs. The class's steps are counted by the test itself.
+concept_test_letters = replace(
+    concept_test,
+    name="Letters of the concept test",
+    properties=(Property("Each of the eighteen questions has a letter.", _missing),),
+    mistakes=(),
+    counted_by=concept_test,
 )

@@ -86,7 +86,8 @@ class Exercise:
     """A checked exercise; calling it checks an attempt.
 
     `attempt` is the name under which a notebook defines the solution. `calls` draws inputs from a
-    generator: the same seed gives the same ones. Raises ValueError for a mistake, or the reference of a
+    generator: the same seed gives the same ones. `counted_by` is the exercise by whose steps an instructor
+    sees what a class knows, where the learner is told less. Raises ValueError for a mistake, or the reference of a
     variant, that cannot be called as the reference is.
     """
 
@@ -97,6 +98,7 @@ class Exercise:
     properties: tuple[Property, ...]
     mistakes: tuple[Mistake, ...] = ()
     variants: tuple[Variant, ...] = ()
+    counted_by: "Exercise | None" = None
 
     def __post_init__(self):
         """Raise ValueError for what would never match an answer."""

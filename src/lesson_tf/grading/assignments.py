@@ -18,12 +18,15 @@ from lesson_tf.grading import GradingError
 from lesson_tf.grading.course import Course
 from lesson_tf.grading.exercise_sources import (
     ASSIGNMENTS,
+    CONCEPT_TEST,
     checks_in,
     choose,
     for_students,
+    grade_id,
     read,
     source_path,
     varied,
+    without_verdict,
 )
 from lesson_tf.grading.submissions import plain_name
 
@@ -45,6 +48,10 @@ change or delete the cells that check; cells of your own are welcome.
 """
 
 
+HEADINGS = {"student", "students", "id", "name", "full name", "student_id", "username"}
+PARTS_OF_NAMES = {"first name", "last name", "surname", "given name", "family name"}
+
+
 def chosen_exercises(text: str) -> dict[str, list[int]]:
     """Return the exercises that a text such as "attention:1,2 flow" names: none stands for all.
 
@@ -57,6 +64,8 @@ def chosen_exercises(text: str) -> dict[str, list[int]]:
     for word in text.split():
         name, _, numbers = word.partition(":")
         if name not in ASSIGNMENTS:
+            if name.isdecimal():
+                raise GradingError(f"write no space within a list such as attention:1,{name}")
             near = difflib.get_close_matches(name, ASSIGNMENTS, n=1)
             meant = f"; {near[0]} is the nearest" if near else ""
             raise GradingError(
@@ -86,6 +95,8 @@ def make_assignments(
         if not path.is_file():
             raise GradingError(f"{path} does not exist")
         source = read(path)
+        if ASSIGNMENTS[name] == CONCEPT_TEST:
+            source = without_verdict(source)
         if numbers:
             try:
                 source = choose(source, numbers)
@@ -95,6 +106,7 @@ def make_assignments(
         zips.append(_zip(course, name, release, wheel))
         for student in students:
             own = varied(release, variants_of(student, name, release, course.settings()["seed"]))
+            own.metadata["lesson_tf"] = {"assignment": name, "student": student}
             zips.append(_zip(course, name, own, wheel, student))
     settings = course.settings()
     with_variants = set(settings["variants"]) - set(chosen)
@@ -120,17 +132,18 @@ def read_students(path: Path) -> list[str]:
     A first line that says `student`, `id`, `name` or the like is a heading.
     """
     if not path.is_file():
-        raise GradingError(f"STUDENTS={path} does not exist")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
-    if names and names[0].lower() in {
-        "student",
-        "students",
-        "id",
-        "name",
-        "student_id",
-        "username",
-    }:
+        raise GradingError(f"STUDENTS={path} is no file")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise GradingError(f"{path} is not written in UTF-8; save it as “CSV UTF-8”") from error
+    separator = ";" if lines and ";" in lines[0] and "," not in lines[0] else ","
+    names = [row[0].strip() for row in csv.reader(lines, delimiter=separator) if row]
+    names = [name for name in names if name]
+    heading = names[0].lower() if names else ""
+    if heading in PARTS_OF_NAMES:
+        raise GradingError(f"{path}: the first column must hold the whole name, not the {heading}")
+    if heading in HEADINGS:
         names = names[1:]
     if not names:
         raise GradingError(f"{path} names no student in its first column")
@@ -143,12 +156,28 @@ def _release(course: Course, name: str, source: NotebookNode) -> NotebookNode:
     Its metadata names the assignment: the concept tests before and after have the same cells.
     """
     source.metadata["lesson_tf"] = {"assignment": name}
+    _check_not_graded(course, name, source)
     _write(course.root / "instructor" / f"{name}.ipynb", source)
     _write(course.root / "source" / name / f"{name}.ipynb", for_students(source))
     told = course.nbgrader.generate_assignment(name, force=True, create=True)
     if not told["success"]:
         raise GradingError(f"nbgrader cannot make {name}:\n{told.get('log') or told['error']}")
     return read(course.release(name))
+
+
+def _check_not_graded(course: Course, name: str, source: NotebookNode) -> None:
+    """Raise GradingError, before anything is written, if other cells of it are graded already."""
+    if not course.release(name).is_file() or not any(course.root.glob(f"graded/{name}/*.json")):
+        return
+    before, now = (
+        {grade_id(cell) for cell in notebook.cells if grade_id(cell)}
+        for notebook in (read(course.release(name)), source)
+    )
+    if before != now:
+        raise GradingError(
+            f"{name} has grades already, with other exercises; choose those again, or take another "
+            "folder: COURSE=elsewhere"
+        )
 
 
 def _write(path: Path, notebook: NotebookNode) -> None:

@@ -22,6 +22,7 @@ ASSIGNMENTS = {chapter: chapter for chapter in CHAPTERS} | {
 }
 NOT_FOR_STUDENTS = {"solution", "book-only"}
 CODE_STUB = "# Write your code here.\nraise NotImplementedError()"
+HOW = "A check answers within seconds, and names the mistake if it knows it."
 TEXT_STUB = "*Write your answer here.*"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^## Exercise (\d+): (.+)$", re.MULTILINE)
@@ -119,7 +120,21 @@ def choose(notebook: NotebookNode, wanted: Sequence[int]) -> NotebookNode:
         )
         raise ValueError(f"exercises {sorted(set(wanted) - numbers)} do not exist; {there}")
     chosen.cells = kept
+    # What stands below the title counts all exercises, and adds up their minutes.
+    title = kept[0].source.splitlines()[0]
+    listed = ", ".join(map(str, sorted(wanted)))
+    kept[0].source = f"{title}\n\nOf the exercises of this chapter these: {listed}. {HOW}"
     return chosen
+
+
+def without_verdict(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of the concept test whose check does not say which letters are right."""
+    silent = copy.deepcopy(notebook)
+    for cell in silent.cells:
+        if cell.cell_type == "code":
+            line = f"checks.{CONCEPT_TEST}("
+            cell.source = cell.source.replace(line, line.replace("(", "_letters("))
+    return silent
 
 
 def for_students(notebook: NotebookNode) -> NotebookNode:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Grading:
         Raises GradingError if there is no sandbox, no assignment or no such folder.
         """
         self._check()
+        self._check_folder(folder.resolve())
         handed_out = {name: read(self.course.release(name)) for name in self.course.assignments}
         submissions, refused = _came_in(folder, handed_out)
         work = [self._work(one, handed_out[one.assignment]) for one in submissions]
@@ -91,11 +92,25 @@ class Grading:
             except ValueError as error:
                 raise GradingError(str(error)) from error
 
+    def _check_folder(self, folder: Path) -> None:
+        """Raise GradingError for a folder that holds the course: its notebooks are nobody's work."""
+        course = self.course.root
+        inside = [path for path in course.iterdir() if path.name != "submitted"]
+        if course.is_relative_to(folder) or any(map(folder.is_relative_to, inside)):
+            raise GradingError(
+                f"{folder} holds the course's own notebooks; give the submissions alone"
+            )
+
     def _work(self, submission: Submission, release: NotebookNode) -> Work:
         settings = self.course.settings()
         name, seed = submission.assignment, settings["seed"]
         varies = name in settings["variants"]
-        variants = variants_of(submission.student, name, release, seed) if varies else {}
+        # A platform may write a name otherwise than the list for which the variants were made.
+        drawn_for = submission.made_for or submission.student
+        if varies and not submission.made_for:
+            odd = (*submission.remarks, "the notebook is not the one made for a student")
+            submission = replace(submission, remarks=odd)
+        variants = variants_of(drawn_for, name, release, seed) if varies else {}
         tasks = tasks_for(release, seed, variants, self.hidden)
         told = [submission.digest, seed, variants, nbformat.writes(release), _code_digest()]
         told += (
@@ -146,6 +161,7 @@ class Grading:
         try:
             findings, usage = future.result()
             reports = {task.check.grade_id: judge(task, findings) for task in work.tasks}
+            counted = {t.check.grade_id: judge(t.counted, findings) for t in work.tasks}
             status = self._keep(submission, reports, findings)
         except Exception as error:
             return Result(
@@ -161,7 +177,7 @@ class Grading:
             (*submission.remarks, *_remarks(submission, findings, reports)),
             round(usage.seconds, 2),
             usage.peak_memory,
-            steps_of(reports),
+            steps_of(counted),
         )
         if not status.startswith("not graded"):
             self._stamp(work, result)

@@ -31,6 +31,11 @@ class Task:
     exercise: Exercise
     calls: tuple[Call, ...]
 
+    @property
+    def counted(self) -> "Task":
+        """Return the task whose steps tell an instructor what a class knows."""
+        return replace(self, exercise=self.exercise.counted_by or self.exercise)
+
     def job(self) -> dict[str, Any]:
         """Return what the sandbox is told: the name to call and the inputs, nothing of the judgement."""
         return {

@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lesson_tf.grading.exercise_sources import grade_id, without_variant
+from lesson_tf.grading.owners import plain_name, same_letters
 from lesson_tf.grading.submissions import File, Refusal
 
 MOST_CELLS = 2_000
@@ -35,6 +36,7 @@ class Submission:
     notebook: NotebookNode
     remarks: tuple[str, ...] = ()
     late: bool = False
+    made_for: str = ""  # Whose variants it asks for, as it says.
 
     @property
     def digest(self) -> str:
@@ -137,7 +139,11 @@ def read_submission(file: File, handed_out: Mapping[str, NotebookNode]) -> Submi
     laid, odd = lay_over(notebook, handed_out[assignment])
     if notebook.metadata["cut"]:
         odd.append("it is so long that its end, or that of a cell, was cut off")
-    return Submission(file.student, assignment, file.origin, laid, (*remarks, *odd), file.late)
+    made_for = notebook.metadata["made_for"]
+    if made_for and not same_letters(made_for, file.student):
+        odd.append(f"the notebook was made for {made_for}")
+    remarks = (*remarks, *odd)
+    return Submission(file.student, assignment, file.origin, laid, remarks, file.late, made_for)
 
 
 def _parse(data: bytes) -> NotebookNode:
@@ -153,7 +159,8 @@ def _parse(data: bytes) -> NotebookNode:
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ValueError("it is JSON, but no notebook of format 4: it has no list of cells")
     notebook = nbformat.v4.new_notebook()
-    notebook.metadata["given"] = _assignment_in(content)
+    notebook.metadata["given"] = _ours(content, "assignment")
+    notebook.metadata["made_for"] = _ours(content, "student")
     notebook.metadata["cut"] = len(content["cells"]) > MOST_CELLS
     room = MOST_PROSE
     for place, given in enumerate(content["cells"][:MOST_CELLS]):
@@ -194,12 +201,12 @@ def _harmless(prose: str, room: int) -> str:
     return text
 
 
-def _assignment_in(content: dict) -> str:
-    """Return the assignment that the metadata names, or an empty text."""
+def _ours(content: dict, key: str) -> str:
+    """Return what `make assignments` wrote into the metadata of a notebook, or an empty text."""
     metadata = content.get("metadata")
     ours = metadata.get("lesson_tf") if isinstance(metadata, dict) else None
-    name = ours.get("assignment") if isinstance(ours, dict) else None
-    return name if isinstance(name, str) else ""
+    name = ours.get(key) if isinstance(ours, dict) else None
+    return plain_name(name) if isinstance(name, str) and name else ""
 
 
 def _name_in(cell: dict) -> str:

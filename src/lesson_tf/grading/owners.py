@@ -11,6 +11,8 @@ LEFT_BY_SYSTEMS = re.compile(
 MOODLE = re.compile(r"^(?P<student>.+)_(?P<number>\d+)_assignsubmission_(file|onlinetext)_?")
 CANVAS = re.compile(r"^(?P<student>[^_]+)(?P<late>_LATE)?_\d+_\d+_(?P<file>.+)$")
 BLACKBOARD = re.compile(r"^.+_(?P<student>[^_]+)_attempt_[\d-]+(_(?P<file>.+))?$")
+# Blackboard lays a text beside each submission, which says when it came.
+RECEIPT = re.compile(r"_attempt_[\d-]+\.txt$")
 
 
 def plain_name(text: str) -> str:
@@ -21,6 +23,20 @@ def plain_name(text: str) -> str:
     """
     kept = re.sub(r"[^\w.@-]+", "_", unicodedata.normalize("NFC", text)).strip("._-@") or "unnamed"
     return kept[:80]
+
+
+def same_letters(one: str, other: str) -> bool:
+    """Say whether two names are the same but for order, accents and spaces, as platforms change them.
+
+    >>> same_letters("José_Núñez", "nunezjose"), same_letters("ada", "bob")
+    (True, False)
+    """
+    return _letters(one) == _letters(other)
+
+
+def _letters(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return sorted(letter for letter in plain if letter.isalnum())
 
 
 def shown(text: str) -> str:
@@ -34,7 +50,8 @@ def shown(text: str) -> str:
 
 def is_left_behind(origin: str) -> bool:
     """Say whether a system left a file behind; what a cloud has not loaded yet is no such file."""
-    return bool(LEFT_BY_SYSTEMS.search(origin)) and not origin.endswith(".icloud")
+    left = LEFT_BY_SYSTEMS.search(origin) or RECEIPT.search(origin)
+    return bool(left) and not origin.endswith(".icloud")
 
 
 def owner_of(parts: tuple[str, ...], assignments: tuple[str, ...]) -> tuple[str, str, str, bool]:

@@ -52,13 +52,17 @@ def steps_of(reports: Mapping[str, Report]) -> tuple[tuple[str, str, bool], ...]
 
 @dataclass(frozen=True)
 class Score:
-    """The points of one submission: earned so far, still to be given by hand, and possible."""
+    """The points of one submission: earned so far, still to be given by hand, and possible.
+
+    `changed` names the answers that were written anew after points were given for them by hand.
+    """
 
     earned: float
     due: float
     possible: float
     by_hand: tuple[tuple[str, float | None], ...] = ()
     automatic: tuple[tuple[str, float | None], ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def score_of(course: Course, student: str, assignment: str) -> Score | None:
@@ -74,10 +78,13 @@ def score_of(course: Course, student: str, assignment: str) -> Score | None:
         waiting = [grade for grade in grades if grade.needs_manual_grade]
         # A score by hand that waits for a second look counts already.
         earned += sum(grade.score for grade in waiting if grade.manual_score is not None)
+        changed = tuple(grade.name for grade in waiting if grade.manual_score is not None)
         due = sum(grade.max_score for grade in waiting if grade.manual_score is None)
         by_hand = tuple((grade.name, grade.manual_score) for grade in grades)
         automatic = tuple((grade.name, grade.auto_score) for grade in grades)
-        return Score(earned, due, sum(grade.max_score for grade in grades), by_hand, automatic)
+        return Score(
+            earned, due, sum(grade.max_score for grade in grades), by_hand, automatic, changed
+        )
 
 
 def write_grades(
@@ -123,8 +130,12 @@ def _columns(course: Course, result: Result) -> dict[str, str]:
         f"{name}_points": f"{score.earned:g}",
         f"{name}_due_by_hand": f"{score.due:g}",
         f"{name}_possible": f"{score.possible:g}",
-        f"{name}_status": result.status,
+        f"{name}_status": "; ".join([result.status, *map(_to_look_at, score.changed)]),
     }
+
+
+def _to_look_at(name: str) -> str:
+    return f"{name} changed after it was marked"
 
 
 def write_steps(course: Course, results: Sequence[Result]) -> Path:
@@ -153,6 +164,8 @@ def _replace(path: Path, text: str) -> Path:
 
 def summary(results: Sequence[Result], refused: Sequence[Refusal]) -> str:
     """Return what happened in lines: how many ended how, then each that needs a look."""
+    if not results and not refused:
+        return "nothing was found to grade"
     counts = Counter(result.status.partition(":")[0] for result in results)
     lines = [f"{count} {status}" for status, count in sorted(counts.items())]
     lines += [f"{len(refused)} refused"] if refused else []

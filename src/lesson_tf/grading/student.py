@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -33,7 +34,9 @@ TROUBLES = {
     "time": "It did not end in time. Look for a loop whose condition never becomes false.",
     "value": "What it returned cannot be read as tensors, numbers, words, lists, tuples or dicts.",
 }
-CRASH = re.compile(r"Line (?P<line>\d{1,4})\b.* raised (?P<name>[A-Za-z]{1,40})\b.*", re.DOTALL)
+CRASH = re.compile(
+    r"(Line (?P<line>\d{1,4})\b.*|Calling it) raised (?P<name>[A-Za-z]{1,40})\b.*", re.DOTALL
+)
 
 
 class _Kept(io.StringIO):
@@ -50,7 +53,7 @@ class _Kept(io.StringIO):
         """Do nothing: a program that closes its output closes none of ours."""
 
 
-class _TooLongError(Exception):
+class _CellTimeoutError(Exception):
     """A cell that does not end."""
 
 
@@ -73,11 +76,14 @@ class _Shell(InteractiveShell):
     def enable_gui(self, gui: str | None = None) -> None:
         """Do nothing."""
 
+    def _showtraceback(self, *_) -> None:
+        """Print no stack, with the paths of this machine: an error is told in a line, once."""
+
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     def stop(*_) -> None:
-        raise _TooLongError(f"stopped after {seconds:g} seconds")
+        raise _CellTimeoutError(f"stopped after {seconds:g} seconds")
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -100,14 +106,25 @@ def run_cell(shell: InteractiveShell, source: str, seconds: float) -> dict[str, 
                 error = result.error_before_exec or result.error_in_exec
             except BaseException as raised:  # Whatever a cell raises is the cell's.
                 error = raised
-            late = isinstance(error, _TooLongError)
+            late = isinstance(error, _CellTimeoutError)
         shown = list(captured.outputs)
     return {
         "text": printed.getvalue(),
         "shown": [part for part in map(_plain, shown[:20]) if part],
-        "error": None if error is None else f"{type(error).__name__}: {error}"[:500],
+        "error": None if error is None else _in_a_line(error)[:500],
         "late": late,
     }
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Return an error's name, what it says, and the line of the cell that it came from."""
+    if isinstance(error, _CellTimeoutError):
+        return f"TimeoutError: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.startswith("<ipython-input")]
+    said = re.sub(r" \(<ipython-input[^)]*, (line \d+)\)", r" (\1)", str(error))
+    where = f" (line {lines[-1]})" if lines and not isinstance(error, SyntaxError) else ""
+    return f"{type(error).__name__}: {said}{where}"
 
 
 def _plain(output: RichOutput) -> dict[str, str]:
@@ -170,8 +187,16 @@ def read_answer(data: Any) -> Answer:
         return Answer(decode(data.get("value")))
     crash = re.fullmatch(CRASH, str(data.get("trouble", ""))) if kind == "crash" else None
     if crash and isinstance(getattr(builtins, crash["name"], None), type):
-        return Answer(trouble=f"Line {crash['line']} raised {crash['name']}.", kind=kind)
+        return Answer(trouble=_told(crash["line"], crash["name"]), kind=kind)
     return Answer(trouble=TROUBLES[kind], kind=kind)
+
+
+def _told(line: str | None, name: str) -> str:
+    """Return a crash in a sentence without its inputs."""
+    if line:
+        return f"Line {line} raised {name}."
+    asked = " Does it take the parameters that the exercise names?" if name == "TypeError" else ""
+    return f"Calling it raised {name}.{asked}"
 
 
 def main() -> None:
