@@ -135,11 +135,13 @@ def test_grading_again_changes_nothing_and_goes_on_where_it_was(course, release,
 def test_points_given_by_hand_stay_and_reach_the_feedback(course, release, grade, came_in):
     hand_in(came_in, "ada", filled(release))
     grade()
+    assert feedback(course, "ada").count("Not graded yet") == 1
     with Gradebook(course.configuration().CourseDirectory.db_url, "lesson-tf") as book:
         given = book.find_grade("why-answer", NAME, NAME, "ada")
         given.manual_score, given.needs_manual_grade = 3.0, False
         book.db.commit()
     grade()
+    assert "Not graded yet" not in feedback(course, "ada")
     row = rows(course)["ada"]
     assert (row["attention_points"], row["attention_due_by_hand"]) == ("12", "0")
     assert "12" in feedback(course, "ada")

@@ -102,6 +102,11 @@ def test_a_trouble_carries_nothing_out_of_the_sandbox():
         {"kind": "crash", "trouble": "Line 3, `x = 1`, raised ValueError: 0.123 0.456."}
     )
     assert told.trouble == "Line 3 raised ValueError."
+    told = read_answer(
+        {"kind": "crash", "trouble": "Calling it raised TypeError: f(0.123) failed."}
+    )
+    assert told.trouble.startswith("Calling it raised TypeError. Does it take the parameters")
+    assert "0.123" not in told.trouble
     for trouble in (
         "0.123",
         "Line 3, `a`, raised Secret0123: x",

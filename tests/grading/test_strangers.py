@@ -321,3 +321,15 @@ def nbgrader(folder: Path, home: Path, *words: str) -> None:
         env={"HOME": str(home), "PATH": f"{scripts}:{os.environ['PATH']}", "LANG": "C.UTF-8"},
     )
     assert told.returncode == 0, told.stderr
+
+
+def test_a_receipt_of_blackboard_is_no_submission(tmp_path):
+    put(tmp_path, "Homework_jdoe_attempt_2026-11-28-10-00-00_attention.ipynb")
+    put(tmp_path, "Homework_jdoe_attempt_2026-11-28-10-00-00.txt")
+    files, refused = files_in(tmp_path, KNOWN)
+    assert [file.student for file in files] == ["jdoe"] and not refused
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    assert files_in(tmp_path, KNOWN) == ([], [])
+    assert summary([], []) == "nothing was found to grade"

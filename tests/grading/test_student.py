@@ -91,3 +91,16 @@ def test_standard_input_is_empty_and_holds_no_job():
     findings = run(["import sys\nprint(repr(sys.stdin.read()))", "input()"])
     assert findings.cells["a"]["text"] == "''\n"
     assert "b" in findings.cells and findings.cells["b"]["error"]
+
+
+def test_an_error_is_told_in_a_line_with_the_line_of_the_cell(tests):
+    cells = [
+        "def f(x):\n    return x + nothing\n\nf(1)",
+        "def g(:\n    pass",
+        "while True:\n    pass",
+    ]
+    found = run(cells, seconds=1.0).cells
+    assert found["a"]["error"] == "NameError: name 'nothing' is not defined (line 2)"
+    assert found["b"]["error"].endswith("(line 1)") and "ipython" not in found["b"]["error"]
+    assert found["c"]["error"] == "TimeoutError: stopped after 1 seconds" and found["c"]["late"]
+    assert [cell["text"] for cell in found.values()] == ["", "", ""]  # No stack, no path of ours.

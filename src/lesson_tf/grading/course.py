@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bleach import ALLOWED_TAGS
 from nbformat import from_dict
+from nbgrader.api import MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor, SaveAutoGrades
@@ -49,6 +50,22 @@ class PutOutputs(NbGraderPreprocessor):
                 cell.outputs = from_dict(outputs.get(cell.id, []))
                 cell.execution_count = None
         return nb, resources
+
+
+class GradesSoFar(GetGrades):
+    """Puts grades and comments into the feedback, and says where a 0 only waits for someone to read."""
+
+    def _get_comment(self, cell, resources):
+        super()._get_comment(cell, resources)
+        name, notebook = cell.metadata.nbgrader.grade_id, self.notebook_id
+        try:
+            grade = self.gradebook.find_grade(name, notebook, self.assignment_id, self.student_id)
+        except MissingEntry:
+            return  # Code that a cell below it checks.
+        if grade.needs_manual_grade and grade.manual_score is None:
+            cell.metadata.nbgrader.comment = (
+                "Not graded yet: the points for this answer are to come."
+            )
 
 
 class FreeAmpersands(NbGraderPreprocessor):
@@ -119,7 +136,7 @@ class Course:
         c.SanitizeHTML.tags = [*ALLOWED_TAGS, "details", "summary"]
         c.Autograde.autograde_preprocessors = [PutOutputs, SaveAutoGrades, sanitize, FreeAmpersands]
         c.GenerateFeedback.preprocessors = [
-            GetGrades,
+            GradesSoFar,
             "nbgrader.preprocessors.ClearHiddenTests",
             "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
         ]
