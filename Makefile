@@ -77,7 +77,7 @@ assignments: $(READY) ## make assignments (EXERCISES="attention:1,2 flow" STUDEN
 	@$(BIN)/python -m lesson_tf.grading assignments --course '$(COURSE)' \
 		--exercises '$(EXERCISES)' $(if $(STUDENTS),--students '$(STUDENTS)')
 
-grade: $(READY) ## grade what came in (SUBMISSIONS=folder, HIDDEN=folder, UNSAFE=1)
+grade: $(READY) ## grade what came in (SUBMISSIONS=folder STUDENTS=csv HIDDEN=folder)
 	@$(BIN)/python -m lesson_tf.grading grade '$(SUBMISSIONS)' --course '$(COURSE)' \
 		$(if $(STUDENTS),--students '$(STUDENTS)') $(if $(HIDDEN),--hidden '$(HIDDEN)') \
 		$(if $(filter 1,$(UNSAFE)),--unsafe)

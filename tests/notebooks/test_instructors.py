@@ -6,6 +6,8 @@ from exercise_rules import ABOUT, parts
 from lint import contents, notebooks
 from reading import ROOT, Notebook, code_lines, passages, word_count
 
+from lesson_tf.grading.exercise_sources import CHAPTERS, check_of
+
 PAGE = (ROOT / "book/en/instructors.md").read_text(encoding="utf-8")
 NOT_LESSONS = {"exercises", "concept_test"}
 
@@ -71,3 +73,17 @@ def test_points_of_the_concept_test():
     cells = Notebook.read(ROOT / "book/en/concept_test.ipynb").cells
     points = [cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells]
     assert int(told[1]) == sum(points)
+
+
+def test_the_exercises_with_variants_are_those_of_the_notebooks():
+    found = {}
+    for chapter in CHAPTERS:
+        notebook = Notebook.read(ROOT / f"book/en/{chapter}/exercises.ipynb")
+        numbers = [
+            part.number
+            for part in parts(notebook)
+            if any(check.exercise.variants for cell in part.cells if (check := check_of(cell)))
+        ]
+        found[chapter.replace("_", " ")] = " and ".join(map(str, numbers))
+    (told,) = re.findall(r"These have variants: exercise ([^.]+)\.", " ".join(PAGE.split()))
+    assert dict(reversed(item.split(" of ")) for item in told.split(", ")) == found
