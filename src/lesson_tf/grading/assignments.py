@@ -35,8 +35,8 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 README = """\
 # {title}
 
-1. Python 3.11 or newer. In a new folder: `python -m venv .venv`, then on Linux and macOS
-   `source .venv/bin/activate`, on Windows `.venv\\Scripts\\activate`.
+1. Python 3.11 or newer. In this folder, on Linux and macOS: `python3 -m venv .venv` and
+   `source .venv/bin/activate`; on Windows: `py -m venv .venv` and `.venv\\Scripts\\activate`.
 2. On Linux without an NVIDIA card, to save some gigabytes,
    `pip install torch --index-url {cpu_wheels}`. Then everywhere
    `pip install -r requirements.txt`.
