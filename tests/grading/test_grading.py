@@ -211,16 +211,24 @@ def test_each_student_is_graded_on_the_own_variant(tmp_path, came_in):
     own = RIGHT_ATTENTION.replace("** 0.5", f"** 0.5 / {temperature}")
     hand_in(came_in, "nunezada", filled(hers, attention=own))  # As Canvas writes her name.
     hand_in(came_in, "thief", filled(hers, attention=own))
+    hers.metadata["lesson_tf"]["student"] = "Núñez_Ada"  # For whom none was made.
+    hand_in(came_in, "nunez_ada", filled(hers, attention=own))
     hand_in(came_in, "bob", filled(release))  # The published exercise and its solution.
+    numbers = variants_of("cy", NAME, release, course.settings()["seed"])
+    temperature = (0.5, 1.5, 2.0, 2.5, 3.0)[numbers["attention-check"] - 1]
+    own = RIGHT_ATTENTION.replace("** 0.5", f"** 0.5 / {temperature}")
+    hand_in(came_in, "cy", filled(release, attention=own))  # Another notebook, the own variant.
     results, _ = Grading(course, progress=False).grade(came_in)
     told = {result.student: result.remarks for result in results}
     assert told["nunezada"] == ()  # Nobody changed a locked cell.
     assert told["thief"] == ("the notebook was made for Ada_Núñez",)
+    assert "the notebook is not the one made for a student" in told["nunez_ada"]
     assert told["bob"] == (
         "the notebook is not the one made for a student",
         "attention-check solves the published exercise, not the own variant",
     )
     assert rows(course)["nunezada"]["attention_points"] == f"{FULL:g}"
+    assert rows(course)["cy"]["attention_points"] == f"{FULL:g}"
     assert float(rows(course)["bob"]["attention_points"]) < FULL
     assert "this solves the published exercise, not yours" in feedback(course, "bob")
 

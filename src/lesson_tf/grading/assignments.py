@@ -189,9 +189,8 @@ def _zip(
     course: Course, name: str, notebook: NotebookNode, wheel: Path | None, student: str = ""
 ) -> Path:
     """Write a zip with all that a student needs: notebook, package, requirements, how to begin."""
-    folder = course.root / "assignments" / (f"{name}_by_student" if student else "")
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}_{student}.zip" if student else folder / f"{name}.zip"
+    target = course.zip_path(name, student)
+    target.parent.mkdir(parents=True, exist_ok=True)
     title = next(cell.source for cell in notebook.cells).splitlines()[0].removeprefix("# ")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{name}/{name}.ipynb", nbformat.writes(notebook))

@@ -97,6 +97,14 @@ class Course:
         """Return the notebook that is handed out."""
         return self.root / "release" / assignment / f"{assignment}.ipynb"
 
+    def zip_path(self, assignment: str, student: str = "") -> Path:
+        """Return where the zip for all students lies, or the one for a student."""
+        if not student:
+            return self.root / "assignments" / f"{assignment}.zip"
+        return (
+            self.root / "assignments" / f"{assignment}_by_student" / f"{assignment}_{student}.zip"
+        )
+
     def examined(self, student: str, assignment: str) -> Path:
         """Return where a submission lies for nbgrader once it is laid over the notebook handed out.
 

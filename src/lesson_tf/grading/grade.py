@@ -106,8 +106,10 @@ class Grading:
         name, seed = submission.assignment, settings["seed"]
         varies = name in settings["variants"]
         # A platform may write a name otherwise than the list for which the variants were made.
-        drawn_for = submission.made_for or submission.student
-        if varies and not submission.made_for:
+        made_for = submission.made_for
+        is_known = bool(made_for) and self.course.zip_path(name, made_for).is_file()
+        drawn_for = made_for if is_known else submission.student
+        if varies and not is_known:
             odd = (*submission.remarks, "the notebook is not the one made for a student")
             submission = replace(submission, remarks=odd)
         variants = variants_of(drawn_for, name, release, seed) if varies else {}
