@@ -187,19 +187,27 @@ def _letters() -> dict[int, str]:
     return {number: question.right for number, question in enumerate(QUESTIONS, 1)}
 
 
+def _unread(number: int, given: Any) -> str | None:
+    """Return why no letter for a question can be read in what an attempt returned, or None."""
+    if not isinstance(given, dict):
+        return 'Return a dict with a letter for each question, such as `{1: "a", 2: "c"}`.'
+    if number not in given:
+        return f"Question {number} has no letter; its key is the number {number}."
+    if _as_letter(given[number]) not in LETTERS:
+        return f"Question {number} has {_told(given[number])}; give it `a`, `b` or `c`."
+    return None
+
+
 def _complaint_about(number: int) -> Callable[[Sequence[Trial]], str | None]:
     """Return what says of an attempt's letter for one question what it stands for, if it is wrong."""
     question = QUESTIONS[number - 1]
 
     def complain(trials: Sequence[Trial]) -> str | None:
         given = trials[0].value
-        if not isinstance(given, dict):
-            return 'Return a dict with a letter for each question, such as `{1: "a", 2: "c"}`.'
-        if number not in given:
-            return f"Question {number} has no letter; its key is the number {number}."
+        unread = _unread(number, given)
+        if unread:
+            return unread
         letter = _as_letter(given[number])
-        if letter not in LETTERS:
-            return f"Question {number} has {_told(given[number])}; give it `a`, `b` or `c`."
         if letter == question.right:
             return None
         return (
@@ -232,10 +240,9 @@ def _all(letter: str) -> Mistake:
 
 
 def _missing(trials: Sequence[Trial]) -> str | None:
-    """Return what says which questions have no letter yet."""
-    complaints = (_complaint_about(number)(trials) for number in _letters())
-    unread = [said for said in complaints if said and not said.startswith("Choice")]
-    return unread[0] if unread else None
+    """Return the first complaint about a letter that cannot be read, or None."""
+    complaints = (_unread(number, trials[0].value) for number in _letters())
+    return next(filter(None, complaints), None)
 
 
 concept_test = Exercise(

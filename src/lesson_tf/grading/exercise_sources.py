@@ -22,7 +22,7 @@ ASSIGNMENTS = {chapter: chapter for chapter in CHAPTERS} | {
 }
 NOT_FOR_STUDENTS = {"solution", "book-only"}
 CODE_STUB = "# Write your code here.\nraise NotImplementedError()"
-HOW = "A check answers within seconds, and names the mistake if it knows it."
+ABOUT_CHECKS = "A check answers within seconds, and names the mistake if it knows it."
 TEXT_STUB = "*Write your answer here.*"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^## Exercise (\d+): (.+)$", re.MULTILINE)
@@ -123,7 +123,7 @@ def choose(notebook: NotebookNode, wanted: Sequence[int]) -> NotebookNode:
     # What stands below the title counts all exercises, and adds up their minutes.
     title = kept[0].source.splitlines()[0]
     listed = ", ".join(map(str, sorted(wanted)))
-    kept[0].source = f"{title}\n\nOf the exercises of this chapter these: {listed}. {HOW}"
+    kept[0].source = f"{title}\n\nOf the exercises of this chapter these: {listed}. {ABOUT_CHECKS}"
     return chosen
 
 

@@ -109,10 +109,10 @@ class Grading:
         made_for = submission.made_for
         is_known = bool(made_for) and self.course.zip_path(name, made_for).is_file()
         drawn_for = made_for if is_known else submission.student
-        if varies and not is_known:
+        variants = variants_of(drawn_for, name, release, seed) if varies else {}
+        if variants and not is_known:
             odd = (*submission.remarks, "the notebook is not the one made for a student")
             submission = replace(submission, remarks=odd)
-        variants = variants_of(drawn_for, name, release, seed) if varies else {}
         tasks = tasks_for(release, seed, variants, self.hidden)
         told = [submission.digest, seed, variants, nbformat.writes(release), _code_digest()]
         told += (
@@ -163,7 +163,11 @@ class Grading:
         try:
             findings, usage = future.result()
             reports = {task.check.grade_id: judge(task, findings) for task in work.tasks}
-            counted = {t.check.grade_id: judge(t.counted, findings) for t in work.tasks}
+            counted = reports | {
+                task.check.grade_id: judge(task.counted, findings)
+                for task in work.tasks
+                if task.exercise.counted_by
+            }
             status = self._keep(submission, reports, findings)
         except Exception as error:
             return Result(
